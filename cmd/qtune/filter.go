@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/qtune/qtune/inspection"
+)
+
+// A filter says which listeners are shown.
+type filter struct {
+	PID       int
+	Port      uint16
+	Container string
+	Pod       string
+}
+
+// apply leaves only the listeners that are wanted, and the namespaces they are
+// in. Nothing asked for is everything.
+func (f filter) apply(in *inspection.Inspection) {
+	if f == (filter{}) {
+		return
+	}
+	in.Listeners = slices.DeleteFunc(in.Listeners, func(l inspection.Listener) bool { return !f.wants(&l) })
+	used := map[uint64]bool{}
+	for i := range in.Listeners {
+		used[in.Listeners[i].Netns] = true
+	}
+	in.Namespaces = slices.DeleteFunc(in.Namespaces, func(n inspection.Namespace) bool { return !used[n.Inode] })
+	in.Elsewhere = slices.DeleteFunc(in.Elsewhere, func(e inspection.Elsewhere) bool { return !used[e.Netns] })
+}
+
+func (f filter) wants(l *inspection.Listener) bool {
+	owner := l.Owner
+	if owner == nil {
+		owner = &inspection.Owner{}
+	}
+	return (f.Port == 0 || l.Port == f.Port) &&
+		(f.PID == 0 || slices.Contains(owner.PIDs, f.PID)) &&
+		(f.Container == "" || wantsContainer(f.Container, owner)) &&
+		(f.Pod == "" || wantsPod(f.Pod, owner))
+}
+
+func wantsContainer(want string, o *inspection.Owner) bool {
+	return o.Container != nil && (strings.HasPrefix(o.Container.ID, want) || o.Container.Name == want) ||
+		o.Pod != nil && o.Pod.Container == want
+}
+
+func wantsPod(want string, o *inspection.Owner) bool {
+	if o.Pod == nil {
+		return false
+	}
+	namespace, name, ok := strings.Cut(want, "/")
+	return ok && o.Pod.Namespace == namespace && o.Pod.Name == name || o.Pod.UID == want
+}
+
+// listenerOrders are what --sort knows; each compares what a reader wants first.
+var listenerOrders = map[string]func(a, b *inspection.Listener) int{
+	"netns":  func(*inspection.Listener, *inspection.Listener) int { return 0 },
+	"port":   func(a, b *inspection.Listener) int { return cmp.Compare(a.Port, b.Port) },
+	"owner":  func(a, b *inspection.Listener) int { return cmp.Compare(ownerText(a.Owner), ownerText(b.Owner)) },
+	"loss":   func(a, b *inspection.Listener) int { return cmp.Compare(loss(b), loss(a)) },
+	"accept": func(a, b *inspection.Listener) int { return cmp.Compare(fill(b), fill(a)) },
+	"syn": func(a, b *inspection.Listener) int {
+		return cmp.Compare(value(b.SynQueue.Length), value(a.SynQueue.Length))
+	},
+	"discards": func(a, b *inspection.Listener) int {
+		return cmp.Compare(value(b.Discards.Total), value(a.Discards.Total))
+	},
+}
+
+// sortListeners puts listeners in the order asked for; those that are equal in
+// it stay by namespace (the host's first), port and address.
+func sortListeners(all []inspection.Listener, by string) error {
+	order, ok := listenerOrders[by]
+	if !ok {
+		return usageError("--sort %s", by)
+	}
+	place := map[uint64]int{} // namespaces in the order they come in
+	for i := range all {
+		if _, ok := place[all[i].Netns]; !ok {
+			place[all[i].Netns] = len(place)
+		}
+	}
+	slices.SortFunc(all, func(a, b inspection.Listener) int {
+		return cmp.Or(order(&a, &b),
+			cmp.Compare(place[a.Netns], place[b.Netns]), cmp.Compare(a.Port, b.Port),
+			cmp.Compare(a.Address, b.Address), cmp.Compare(a.Device, b.Device), cmp.Compare(a.Cookie, b.Cookie))
+	})
+	return nil
+}
+
+func loss(l *inspection.Listener) uint64 {
+	if l.Refused == nil {
+		return 0
+	}
+	return l.Refused.Max
+}
+
+// fill returns how full the accept queue is, 1 for full.
+func fill(l *inspection.Listener) float64 {
+	return float64(l.AcceptQueue.Length) / float64(l.AcceptQueue.Capacity)
+}
+
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

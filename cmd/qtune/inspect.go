@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/qtune/qtune/collector"
+	"github.com/qtune/qtune/host"
+	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/tcpq"
+)
+
+// windowSlots is into how many slots a watched span is cut.
+const windowSlots = 10
+
+type inspectOptions struct {
+	Global *globalOptions
+
+	Netns  string
+	Filter filter
+	For    time.Duration
+	Sort   string
+	Syn    string
+	Deep   bool
+	Output string
+
+	Out, Err io.Writer
+}
+
+func inspectCommand(global *globalOptions) *cobra.Command {
+	o := inspectOptions{Global: global}
+	cmd := &cobra.Command{
+		Use:   "inspect",
+		Short: "Show every TCP listener with its two queues, its limit and its owner",
+		Long: `Show every TCP listener of every network namespace of this host: its accept queue
+and SYN queue (length/limit), the packets discarded for it, how many of its new
+connections the kernel refused meanwhile, who set its limit and who owns it.
+
+By default it watches for one second; --for 0 takes one snapshot and tells no
+rates. As root it sees everything; otherwise what you may see, and says what is
+missing.`,
+		Example: `  sudo qtune inspect                        # every listener, watched for 1 s
+  sudo qtune inspect --for 30s --sort loss  # watch longer, the worst first
+  sudo qtune inspect --port 443 -o wide     # one port in all namespaces
+  sudo qtune inspect --pod shop/cart-0      # one pod
+  sudo qtune inspect --netns /run/netns/blue --for 0 -o json
+  qtune inspect --host test/hosts/plain     # a recorded host, no root needed`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Out, o.Err = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			return inspect(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Netns, "netns", "all", "host, all, the PATH of a namespace or its INODE number")
+	f.IntVar(&o.Filter.PID, "pid", 0, "only listeners in the namespace of this process that it holds")
+	f.Uint16Var(&o.Filter.Port, "port", 0, "only listeners on this port")
+	f.StringVar(&o.Filter.Container, "container", "", "only listeners of this container: its name or the start of its id")
+	f.StringVar(&o.Filter.Pod, "pod", "", "only listeners of this pod: NAMESPACE/NAME or its uid")
+	f.DurationVar(&o.For, "for", time.Second, "watch for this long; 0 takes one snapshot")
+	f.StringVar(&o.Sort, "sort", "netns", "netns, loss, accept, syn, discards, port or owner")
+	f.StringVar(&o.Syn, "syn", "auto", "count SYN queues: auto (where counters ask for it), all or never")
+	f.BoolVar(&o.Deep, "deep", false, "look for namespaces in every descriptor and thread, too")
+	f.StringVarP(&o.Output, "output", "o", "table", "table, wide, json or yaml")
+	return cmd
+}
+
+func inspect(ctx context.Context, o inspectOptions) error {
+	search, err := o.search()
+	if err != nil {
+		return err
+	}
+	in, err := o.read(ctx, search)
+	if err != nil {
+		return err
+	}
+	o.Filter.apply(in)
+	if err := sortListeners(in.Listeners, o.Sort); err != nil {
+		return err
+	}
+	switch o.Output {
+	case "json":
+		e := json.NewEncoder(o.Out)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(in)
+	case "yaml":
+		b, err := yaml.Marshal(in)
+		if err != nil {
+			return err
+		}
+		_, err = o.Out.Write(b)
+		return err
+	}
+	return writeTable(o.Out, in, tableStyle{
+		Wide: o.Output == "wide", Width: terminalWidth(o.Out), Colour: wantsColour(o.Out),
+	})
+}
+
+// search checks the options and turns them into what to look for.
+func (o *inspectOptions) search() (host.Search, error) {
+	s := host.Search{Deep: o.Deep, PID: o.Filter.PID}
+	switch o.Output {
+	case "table", "wide", "json", "yaml":
+	default:
+		return s, usageError("-o %s: want table, wide, json or yaml", o.Output)
+	}
+	switch collector.SynMode(o.Syn) {
+	case collector.SynAuto, collector.SynAll, collector.SynNever:
+	default:
+		return s, usageError("--syn %s: want auto, all or never", o.Syn)
+	}
+	if _, ok := listenerOrders[o.Sort]; !ok {
+		return s, usageError("--sort %s: want netns, loss, accept, syn, discards, port or owner", o.Sort)
+	}
+	if o.For < 0 {
+		return s, usageError("--for %v: a time cannot be negative", o.For)
+	}
+	switch o.Netns {
+	case "all":
+	case "host":
+		s.Host = true
+	case "":
+		return s, usageError("--netns: want host, all, a path or an inode number")
+	default:
+		if inode, err := strconv.ParseUint(o.Netns, 10, 64); err == nil {
+			s.Inode = inode
+		} else {
+			s.Path = o.Netns
+		}
+	}
+	if s.PID != 0 && o.Netns != "all" {
+		return s, usageError("--pid and --netns exclude each other: a process says which namespace")
+	}
+	return s, nil
+}
+
+// read takes a snapshot, or watches for the time asked.
+func (o *inspectOptions) read(ctx context.Context, search host.Search) (*inspection.Inspection, error) {
+	h, err := o.Global.open()
+	if err != nil {
+		return nil, err
+	}
+	progress := newProgress(o.Err)
+	defer progress.clear()
+	c := collector.New(h, collector.Options{Search: search, Syn: collector.SynMode(o.Syn), Progress: progress.say})
+	var s *tcpq.Snapshot
+	var w *tcpq.Window
+	switch rec, recorded := h.(*host.Recording); {
+	case o.For == 0:
+		s, err = c.Snapshot(ctx, nil)
+	case recorded:
+		s, w, err = c.Replay(ctx, rec)
+	default:
+		s, w, err = c.Watch(ctx, o.For, windowSlots)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := nothingRead(s); err != nil {
+		return nil, err
+	}
+	return inspection.From(s, w), nil
+}
+
+// nothingRead returns an error when not one namespace could be read.
+func nothingRead(s *tcpq.Snapshot) error {
+	if len(s.Namespaces) > 0 {
+		return nil
+	}
+	for _, e := range s.Errors {
+		return fmt.Errorf("no network namespace could be read: %s: %s: %w", e.Stage, e.Message, host.ErrPermission)
+	}
+	return fmt.Errorf("no network namespace could be read: %w", host.ErrGone)
+}
+
+// wantsColour reports whether w is a terminal whose user has nothing against it.
+func wantsColour(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isTerminal(f) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Command qtune finds out which TCP listeners lose connections, why, and what
+// to do about it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// version is set by the linker from the git tag.
+var version = "development"
+
+func main() {
+	// /proc/self follows the main thread: no goroutine that visits other
+	// namespaces may ever run on it.
+	runtime.LockOSThread()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	err := rootCommand().ExecuteContext(ctx)
+	stop()
+	if err == nil || errors.Is(err, syscall.EPIPE) { // | head is no error
+		return
+	}
+	fmt.Fprintln(os.Stderr, "qtune:", err)
+	os.Exit(exitCode(err))
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qtune/qtune/collector"
+	"github.com/qtune/qtune/host"
+)
+
+// Exit codes.
+const (
+	exitError      = 1
+	exitPermission = 12
+	exitUsage      = 64
+)
+
+// errUsage says that the command line makes no sense.
+var errUsage = errors.New("usage")
+
+func usageError(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errUsage, fmt.Sprintf(format, args...))
+}
+
+func exitCode(err error) int {
+	switch {
+	case errors.Is(err, errUsage):
+		return exitUsage
+	case errors.Is(err, host.ErrPermission):
+		return exitPermission
+	}
+	return exitError
+}
+
+// globalOptions are the flags of every command.
+type globalOptions struct {
+	Host      string // a recording
+	Rootfs    string
+	LogLevel  string
+	LogFormat string
+}
+
+func rootCommand() *cobra.Command {
+	var o globalOptions
+	cmd := &cobra.Command{
+		Use:   "qtune",
+		Short: "Explain and tune the listen queues of a host's TCP servers",
+		Long: `qtune says, for every TCP listener of every network namespace of this host, how
+full its two queues are, who set their limit, and whether it loses connections.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return setLog(os.Stderr, o.LogLevel, o.LogFormat)
+		},
+	}
+	f := cmd.PersistentFlags()
+	f.StringVar(&o.Host, "host", "", "read a recording made by 'qtune record' instead of this host")
+	f.StringVar(&o.Rootfs, "rootfs", "/", "where the host's /proc, /sys and /var/log are seen, from inside a container")
+	f.StringVar(&o.LogLevel, "log-level", "warn", "debug, info, warn or error")
+	f.StringVar(&o.LogFormat, "log-format", "text", "text or json")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%v", err) })
+	cmd.AddCommand(inspectCommand(&o), recordCommand(&o), versionCommand())
+	return cmd
+}
+
+// setLog makes the log that all commands use.
+func setLog(w io.Writer, level, format string) error {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return usageError("--log-level %s: want debug, info, warn or error", level)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		slog.SetDefault(slog.New(slog.NewTextHandler(w, o)))
+	case "json":
+		slog.SetDefault(slog.New(slog.NewJSONHandler(w, o)))
+	default:
+		return usageError("--log-format %s: want text or json", format)
+	}
+	return nil
+}
+
+// open returns the host to read: this one or a recording.
+func (o *globalOptions) open() (collector.Host, error) {
+	if o.Host == "" {
+		return host.NewLive(o.Rootfs)
+	}
+	return host.OpenRecording(o.Host)
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of qtune",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "qtune", version)
+			return err
+		},
+	}
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/qtune/qtune/inspection"
+)
+
+// A tableStyle says how a screen looks.
+type tableStyle struct {
+	Wide   bool
+	Width  int // of the terminal, 0 for no limit
+	Colour bool
+}
+
+// A screen writes an Inspection for people.
+type screen struct {
+	in    *inspection.Inspection
+	w     *bufio.Writer
+	style tableStyle
+	names map[uint64]string // of namespaces
+}
+
+// writeTable writes the table of listeners and what there is to say about it.
+func writeTable(w io.Writer, in *inspection.Inspection, style tableStyle) error {
+	s := screen{in: in, w: newWriter(w), style: style, names: netnsNames(in)}
+	if style.Wide {
+		s.style.Width = 0
+	}
+	s.head()
+	if len(in.Listeners) > 0 {
+		s.listeners()
+	}
+	s.window()
+	s.elsewhere()
+	s.missing()
+	return s.w.Flush()
+}
+
+// netnsNames returns what people call each namespace: host, its name or its number.
+func netnsNames(in *inspection.Inspection) map[uint64]string {
+	names := make(map[uint64]string, len(in.Namespaces))
+	for _, n := range in.Namespaces {
+		switch {
+		case n.Host:
+			names[n.Inode] = "host"
+		case n.Name != "":
+			names[n.Inode] = n.Name
+		default:
+			names[n.Inode] = strconv.FormatUint(n.Inode, 10)
+		}
+	}
+	return names
+}
+
+func (s *screen) head() {
+	fmt.Fprintf(s.w, "%s, Linux %s: %s in %s", s.in.Host.Name, s.in.Host.Kernel,
+		count(len(s.in.Listeners), "listener"), count(len(s.in.Namespaces), "network namespace"))
+	switch s.in.Window.Source {
+	case inspection.SourceNone:
+		fmt.Fprint(s.w, ", one snapshot\n")
+	default:
+		fmt.Fprintf(s.w, ", watched for %.1f s\n", s.in.Window.Seconds)
+	}
+}
+
+// listenerColumns are the columns, each with what stands in it.
+var listenerColumns = []struct {
+	column
+	wide bool // in the wide table only
+	cell func(*screen, *inspection.Listener) string
+}{
+	{column{title: "", least: 0}, false, func(_ *screen, l *inspection.Listener) string { return markOf(l).sign }},
+	{column{title: "NETNS", least: 10}, false, func(s *screen, l *inspection.Listener) string { return s.names[l.Netns] }},
+	{column{title: "LISTENER", least: 12}, false, func(_ *screen, l *inspection.Listener) string { return listenerText(l) }},
+	{column{title: "OWNER", least: 10}, false, func(_ *screen, l *inspection.Listener) string { return ownerText(l.Owner) }},
+	{column{title: "ACCEPT", right: true}, false, func(_ *screen, l *inspection.Listener) string {
+		return queueText(&l.AcceptQueue.Length, &l.AcceptQueue.Limit)
+	}},
+	{column{title: "PEAK", right: true}, true, func(_ *screen, l *inspection.Listener) string { return optional(l.AcceptQueue.Peak) }},
+	{column{title: "SYN", right: true}, false, func(_ *screen, l *inspection.Listener) string {
+		return queueText(l.SynQueue.Length, l.SynQueue.Limit)
+	}},
+	{column{title: "DISCARDED", right: true}, false, func(_ *screen, l *inspection.Listener) string { return discardsText(l) }},
+	{column{title: "REFUSED", right: true}, false, func(_ *screen, l *inspection.Listener) string { return refusedText(l.Refused) }},
+	{column{title: "LIMIT SET BY"}, false, func(_ *screen, l *inspection.Listener) string { return l.LimitBoundBy }},
+	{column{title: "SYN BOUND BY"}, true, func(_ *screen, l *inspection.Listener) string { return l.SynQueue.BoundBy }},
+	{column{title: "KIND"}, true, func(_ *screen, l *inspection.Listener) string { return kindText(l) }},
+	{column{title: "UID", right: true}, true, func(_ *screen, l *inspection.Listener) string { return uidText(l.Owner) }},
+	{column{title: "UNIT"}, true, func(_ *screen, l *inspection.Listener) string { return unitText(l.Owner) }},
+	{column{title: "CONTAINER"}, true, func(_ *screen, l *inspection.Listener) string { return containerText(l.Owner) }},
+	{column{title: "INODE", right: true}, true, func(_ *screen, l *inspection.Listener) string { return strconv.FormatUint(uint64(l.Inode), 10) }},
+	{column{title: "EXE"}, true, func(_ *screen, l *inspection.Listener) string { return exeText(l.Owner) }},
+}
+
+func (s *screen) listeners() {
+	var t table
+	for _, c := range listenerColumns {
+		if s.style.Wide || !c.wide {
+			t.columns = append(t.columns, c.column)
+		}
+	}
+	cells := make([]string, len(s.in.Listeners)*len(t.columns))
+	t.rows = make([]row, len(s.in.Listeners))
+	marks := map[string]bool{}
+	for i := range s.in.Listeners {
+		l := &s.in.Listeners[i]
+		r := cells[:0:len(t.columns)]
+		cells = cells[len(t.columns):]
+		for _, c := range listenerColumns {
+			if s.style.Wide || !c.wide {
+				r = append(r, c.cell(s, l))
+			}
+		}
+		m := markOf(l)
+		marks[m.sign] = true
+		t.rows[i] = row{cells: r, style: m.style}
+	}
+	fmt.Fprintln(s.w)
+	t.write(s.w, s.style.Width, s.style.Colour) //nolint:errcheck // bufio keeps the error for the last Flush
+	fmt.Fprintln(s.w)
+	for _, m := range allMarks {
+		if marks[m.sign] && m.legend != "" {
+			fmt.Fprintf(s.w, "%s %s\n", m.sign, m.legend)
+		}
+	}
+}
+
+// A mark points at a listener that needs a look.
+type mark struct{ sign, style, legend string }
+
+// The marks, the worst first.
+var (
+	markLoss = mark{"!", styleRed, "lost new connections while it was watched (packets: a client that tries again counts again)"}
+	markFull = mark{"#", styleRed, "a queue is full"}
+	markNear = mark{"+", styleYel, "a queue is over three quarters full, or was while it was watched"}
+	markNone = mark{}
+	allMarks = []mark{markLoss, markFull, markNear, markNone}
+)
+
+func markOf(l *inspection.Listener) mark {
+	accept, syn := &l.AcceptQueue, &l.SynQueue
+	longest := uint64(max(accept.Length, value(accept.Peak)))
+	synKnown := syn.Length != nil && syn.Limit != nil && *syn.Limit > 0
+	switch {
+	case loss(l) > 0:
+		return markLoss
+	case accept.Length > accept.Limit, synKnown && *syn.Length >= *syn.Limit:
+		return markFull
+	case 4*longest > 3*accept.Capacity, synKnown && 4*uint64(*syn.Length) > 3*uint64(*syn.Limit):
+		return markNear
+	}
+	return markNone
+}
+
+// window says what the watching showed, and what it does not prove.
+func (s *screen) window() {
+	var moved, total uint64
+	for _, n := range s.in.Namespaces {
+		total += n.Counters["ListenDrops"]
+		moved += n.Moved["ListenDrops"]
+		if n.Moved["ListenDrops"] > 0 {
+			fmt.Fprintf(s.w, "%s: %s of new connections refused in %.1f s (ListenDrops), %d of them by a full accept queue (ListenOverflows)\n",
+				s.names[n.Inode], count(int(n.Moved["ListenDrops"]), "packet"), s.in.Window.Seconds, n.Moved["ListenOverflows"])
+		}
+	}
+	switch {
+	case s.in.Window.Source == inspection.SourceNone:
+		fmt.Fprintln(s.w, "One snapshot tells no rates: whether connections are being lost needs a window (--for 10s).")
+	case moved == 0:
+		fmt.Fprintf(s.w, "Nothing was refused in %.1f s. That says nothing about a busier moment (--for 60s).\n", s.in.Window.Seconds)
+	}
+	if total > moved {
+		fmt.Fprintf(s.w, "Before that, since these namespaces were made, %s of new connections were refused; which listener it was, only a window tells.\n", count(int(total-moved), "packet"))
+	}
+	if s.in.Coverage.SynSkipped > 0 && len(s.in.Listeners) > 0 {
+		fmt.Fprintf(s.w, "SYN queues were not counted in %s, where no counter asked for it (--syn all).\n", count(s.in.Coverage.SynSkipped, "namespace"))
+	}
+}
+
+// elsewhere lists trouble that is not a listen queue's.
+func (s *screen) elsewhere() {
+	for _, e := range s.in.Elsewhere {
+		fmt.Fprintf(s.w, "not a listen queue: %s: %s +%d: %s\n", s.names[e.Netns], e.Counter, e.Moved, e.Meaning)
+	}
+}
+
+// missing lists what was not searched and what could not be read.
+func (s *screen) missing() {
+	for _, line := range s.in.Coverage.NotSearched {
+		fmt.Fprintf(s.w, "not searched: %s\n", line)
+	}
+	for _, e := range s.in.Errors {
+		where := ""
+		if e.Netns != 0 {
+			where = fmt.Sprintf("net:[%d]: ", e.Netns)
+		}
+		fmt.Fprintf(s.w, "not read: %s%s: %s\n", where, e.Stage, e.Message)
+	}
+}
+
+// count returns "1 listener" or "2 listeners".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// listenerText returns ADDR[%DEV]:PORT.
+func listenerText(l *inspection.Listener) string {
+	addr := l.Address
+	if l.Device != "" {
+		addr += "%" + l.Device
+	}
+	if l.Family == "ipv6" {
+		addr = "[" + addr + "]"
+	}
+	return addr + ":" + strconv.Itoa(int(l.Port))
+}
+
+// ownerText returns who owns a listener, as short as is clear.
+func ownerText(o *inspection.Owner) string {
+	if o == nil {
+		return "-"
+	}
+	var parts []string
+	switch {
+	case o.Pod != nil && o.Pod.Name != "":
+		parts = append(parts, o.Pod.Namespace+"/"+o.Pod.Name)
+	case o.Pod != nil:
+		parts = append(parts, "pod "+o.Pod.UID)
+	case o.Container != nil:
+		parts = append(parts, containerText(o))
+	}
+	switch {
+	case o.PID == 0:
+		parts = append(parts, unfoundText(o.Unfound))
+	case len(o.PIDs) > 1:
+		parts = append(parts, fmt.Sprintf("%s[%d]+%d", o.Comm, o.PID, len(o.PIDs)-1))
+	default:
+		parts = append(parts, o.Comm+"["+strconv.Itoa(o.PID)+"]")
+	}
+	return strings.Join(parts, " ")
+}
+
+// unfoundText says why no process is named.
+func unfoundText(why string) string {
+	switch why {
+	case "not-permitted":
+		return "(not permitted to see)"
+	case "kernel":
+		return "(the kernel)"
+	}
+	return "(no process)"
+}
+
+// containerText returns RUNTIME:NAME, or the start of the id as the runtimes
+// print it.
+func containerText(o *inspection.Owner) string {
+	if o == nil || o.Container == nil {
+		return "-"
+	}
+	c := o.Container
+	name := c.Name
+	if name == "" {
+		name = c.ID[:min(len(c.ID), 12)]
+	}
+	if c.Runtime == "" {
+		return name
+	}
+	return c.Runtime + ":" + name
+}
+
+func unitText(o *inspection.Owner) string {
+	if o == nil || o.Unit == "" {
+		return "-"
+	}
+	return o.Unit
+}
+
+func exeText(o *inspection.Owner) string {
+	if o == nil || o.Exe == "" {
+		return "-"
+	}
+	return o.Exe
+}
+
+func uidText(o *inspection.Owner) string {
+	if o == nil {
+		return "-"
+	}
+	return strconv.FormatUint(uint64(o.UID), 10)
+}
+
+// kindText returns the protocol and families: "tcp4", "tcp6", "tcp4+6", "mptcp4".
+func kindText(l *inspection.Listener) string {
+	switch {
+	case l.Family == "ipv4":
+		return l.Protocol + "4"
+	case value(l.V6Only) || l.Address != "::":
+		return l.Protocol + "6"
+	}
+	return l.Protocol + "4+6"
+}
+
+// queueText returns LENGTH/LIMIT, with - for what is unknown.
+func queueText(length, limit *uint32) string { return optional(length) + "/" + optional(limit) }
+
+func optional(n *uint32) string {
+	if n == nil {
+		return "-"
+	}
+	return strconv.FormatUint(uint64(*n), 10)
+}
+
+// discardsText returns the total and, when it moved in the window, by how much.
+func discardsText(l *inspection.Listener) string {
+	text := optional(l.Discards.Total)
+	if moved := value(l.Discards.Window); moved > 0 {
+		text += " +" + strconv.FormatUint(moved, 10)
+	}
+	return text
+}
+
+// refusedText returns the bounds of loss: "0", "7" or "3-7".
+func refusedText(r *inspection.Refused) string {
+	switch {
+	case r == nil:
+		return "-"
+	case r.Min == r.Max:
+		return strconv.FormatUint(r.Max, 10)
+	}
+	return fmt.Sprintf("%d-%d", r.Min, r.Max)
+}

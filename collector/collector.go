@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Package collector reads a host into a [tcpq.Snapshot]: the namespaces, their
+// listeners with both queues, counters and sysctls, and who owns each listener.
+//
+// What cannot be read is left out and noted in the Snapshot's Errors; it never
+// ends a pass.
+package collector
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/qtune/qtune/collector/inetdiag"
+	"github.com/qtune/qtune/host"
+	"github.com/qtune/qtune/tcpq"
+)
+
+// A Host is what is read: [host.Live], [host.Recording] or [host.Recorder].
+type Host interface {
+	Info() (host.Info, error)
+	Namespaces(ctx context.Context, s host.Search) (host.Found, error)
+	Visit(ctx context.Context, all []*host.Namespace, look func(*host.Namespace, host.Inside, error)) error
+
+	Processes(ctx context.Context) ([]host.Process, error)
+	Process(pid int) (host.ProcessInfo, error)
+	Descriptors(pid int, each func(host.Descriptor)) error
+	NamespaceOf(pid int, fd host.Descriptor) *host.Namespace
+	CgroupPath(id uint64) (path string, ok bool)
+	CgroupProcesses(path string) []int
+	PodLogs() []host.PodLog
+}
+
+// A SynMode says whose SYN queues are counted.
+type SynMode string
+
+// Whose SYN queues are counted.
+const (
+	SynAuto  SynMode = "auto"  // of the namespaces whose counters ask for it
+	SynAll   SynMode = "all"   // of every namespace
+	SynNever SynMode = "never" // of none
+)
+
+// Options say what a Collector reads.
+type Options struct {
+	Search host.Search
+	Syn    SynMode
+
+	// Progress, when not nil, is told what is being done and how far it is.
+	Progress func(doing string, done, of int)
+}
+
+// A Collector reads snapshots of one host.
+type Collector struct {
+	host Host
+	opts Options
+
+	dump     inetdiag.Dump // used again and again
+	seq      uint32
+	counters counterParser
+	synSpent time.Duration // on counting SYN queues
+}
+
+// New returns a Collector of h.
+func New(h Host, o Options) *Collector {
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
+	return &Collector{host: h, opts: o}
+}
+
+// Snapshot reads the host once: everything, owners included. With prev, counters
+// that moved since then decide which SYN queues are counted.
+func (c *Collector) Snapshot(ctx context.Context, prev *tcpq.Snapshot) (*tcpq.Snapshot, error) {
+	found, err := c.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.newPass(found, prev)
+	if err != nil {
+		return nil, err
+	}
+	p.full = true
+	if err := p.run(ctx, found.Namespaces); err != nil {
+		return nil, err
+	}
+	if err := p.findOwners(ctx, found.Processes); err != nil {
+		return nil, err
+	}
+	return p.finish(), nil
+}
+
+// find searches for the namespaces.
+func (c *Collector) find(ctx context.Context) (host.Found, error) {
+	c.opts.Progress("looking for namespaces", 0, 0)
+	found, err := c.host.Namespaces(ctx, c.opts.Search)
+	if err != nil {
+		return found, fmt.Errorf("find network namespaces: %w", err)
+	}
+	return found, nil
+}
+
+// newPass begins a Snapshot.
+func (c *Collector) newPass(found host.Found, prev *tcpq.Snapshot) (*pass, error) {
+	info, err := c.host.Info()
+	if err != nil {
+		return nil, fmt.Errorf("read what host this is: %w", err)
+	}
+	p := &pass{
+		collector: c,
+		snapshot: &tcpq.Snapshot{
+			Time: info.Time, Hostname: info.Name, Kernel: info.Kernel,
+			Coverage: found.Coverage,
+			Errors:   slices.Clone(found.Errors),
+		},
+	}
+	if prev != nil {
+		p.before = make(map[tcpq.NetnsID]*tcpq.Namespace, len(prev.Namespaces))
+		for i := range prev.Namespaces {
+			p.before[prev.Namespaces[i].ID] = &prev.Namespaces[i]
+		}
+	}
+	return p, nil
+}
+
+// Watch reads the host over a span of time: a Window of slots equal slots, and
+// the Snapshot at its end. When a pass takes longer than half a slot the next
+// comes later, so that watching never takes more than half a CPU.
+func (c *Collector) Watch(ctx context.Context, span time.Duration, slots int) (*tcpq.Snapshot, *tcpq.Window, error) {
+	found, err := c.find(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	w := &tcpq.Window{}
+	begin := time.Now()
+	var prev *tcpq.Snapshot
+	for slot := 0; slot < slots; {
+		c.opts.Progress("watching", slot, slots)
+		started := time.Now()
+		p, err := c.newPass(found, prev)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := p.run(ctx, found.Namespaces); err != nil {
+			return nil, nil, err
+		}
+		cur := p.finish()
+		if prev != nil {
+			w.Deltas = append(w.Deltas, tcpq.Diff(prev, cur))
+		}
+		prev = cur
+		if slot, err = c.waitSlot(ctx, begin, span, slots, started); err != nil {
+			return nil, nil, err
+		}
+	}
+	last, err := c.Snapshot(ctx, prev)
+	if err != nil {
+		return nil, nil, err
+	}
+	w.Deltas = append(w.Deltas, tcpq.Diff(prev, last))
+	return last, w, nil
+}
+
+// waitSlot waits for the next slot that leaves as much time as the pass took,
+// and returns its number.
+func (c *Collector) waitSlot(ctx context.Context, begin time.Time, span time.Duration, slots int, started time.Time) (int, error) {
+	width := span / time.Duration(slots)
+	now := time.Now()
+	ready := now.Add(now.Sub(started)).Sub(begin)
+	slot := min(slots, int((ready+width-1)/width))
+	timer := time.NewTimer(time.Until(begin.Add(time.Duration(slot) * width)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return slot, nil
+	case <-ctx.Done():
+		return slot, ctx.Err()
+	}
+}
+
+// Replay reads a recording.
+func (c *Collector) Replay(ctx context.Context, rec *host.Recording) (*tcpq.Snapshot, *tcpq.Window, error) {
+	return nil, nil, nil
+}

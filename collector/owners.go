@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package collector
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/qtune/qtune/host"
+	"github.com/qtune/qtune/tcpq"
+)
+
+// An ownerSearch finds the processes that hold the listeners of a pass.
+//
+// It looks where a holder most probably is and goes on only for what is still
+// open: the processes of the cgroup a socket was made in, those of its
+// namespace, then all others.
+type ownerSearch struct {
+	pass    *pass
+	host    Host
+	open    map[uint32]bool  // inodes of listeners still without a holder
+	holders map[uint32][]int // processes that hold an inode, as found
+	scanned map[int]bool
+	denied  bool // the descriptors of some process may not be seen
+	strays  []*host.Namespace
+
+	infos  map[int]*tcpq.Owner
+	shared map[string]*tcpq.Owner // owners by who holds, so that equal ones are one
+	places map[uint64]place       // of cgroup ids
+	pods   map[string]host.PodLog
+}
+
+// findOwners fills in the Owner of every listener. Namespaces that were met
+// only as descriptors on the way are visited, too.
+func (p *pass) findOwners(ctx context.Context, processes []host.Process) error {
+	s := &ownerSearch{
+		pass: p, host: p.collector.host,
+		open: map[uint32]bool{}, holders: map[uint32][]int{}, scanned: map[int]bool{},
+		infos: map[int]*tcpq.Owner{}, shared: map[string]*tcpq.Owner{}, places: map[uint64]place{},
+	}
+	for first := 0; ; {
+		s.want(p.snapshot.Namespaces[first:])
+		all, err := s.search(ctx, processes)
+		if err != nil {
+			return err
+		}
+		processes = all
+		first = len(p.snapshot.Namespaces)
+		if len(s.strays) == 0 {
+			break
+		}
+		if err := p.run(ctx, s.strays); err != nil {
+			return err
+		}
+		s.strays = nil
+	}
+	s.nameOwners()
+	for _, proc := range processes {
+		if !s.scanned[proc.PID] {
+			p.snapshot.Coverage.DescriptorsLeft++
+		}
+	}
+	return nil
+}
+
+// want notes whose holders are looked for.
+func (s *ownerSearch) want(namespaces []tcpq.Namespace) {
+	for i := range namespaces {
+		for j := range namespaces[i].Listeners {
+			inode := namespaces[i].Listeners[j].Inode
+			if inode != 0 && len(s.holders[inode]) == 0 {
+				s.open[inode] = true
+			}
+		}
+	}
+}
+
+// search looks for holders until every listener has one or all processes were
+// looked into. It returns the processes of the host when it had to list them.
+func (s *ownerSearch) search(ctx context.Context, processes []host.Process) ([]host.Process, error) {
+	for _, pid := range s.cgroupProcesses() {
+		s.scan(pid)
+	}
+	s.settle()
+	if len(s.open) == 0 {
+		return processes, nil
+	}
+	if processes == nil {
+		var err error
+		if processes, err = s.host.Processes(ctx); err != nil {
+			s.pass.fail(0, "owners", err)
+			return nil, ctx.Err()
+		}
+	}
+	s.scanNetns(processes)
+	s.settle()
+	for i, p := range processes {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if i%256 == 0 {
+			s.pass.collector.opts.Progress("looking for owners", i, len(processes))
+		}
+		s.scan(p.PID)
+	}
+	return processes, nil
+}
+
+// cgroupProcesses returns the processes of the cgroups the sockets were made in.
+// The root cgroup says nothing.
+func (s *ownerSearch) cgroupProcesses() (pids []int) {
+	seen := map[uint64]bool{}
+	s.eachListener(func(_ *tcpq.Namespace, l *tcpq.Listener) {
+		if l.Cgroup == 0 || seen[l.Cgroup] || !s.open[l.Inode] {
+			return
+		}
+		seen[l.Cgroup] = true
+		if path, ok := s.host.CgroupPath(l.Cgroup); ok && path != "/" {
+			pids = append(pids, s.host.CgroupProcesses(path)...)
+		}
+	})
+	return pids
+}
+
+// scanNetns looks into the processes of the namespaces that still have
+// listeners without a holder.
+func (s *ownerSearch) scanNetns(processes []host.Process) {
+	netns := map[uint64]bool{}
+	s.eachListener(func(n *tcpq.Namespace, l *tcpq.Listener) {
+		if s.open[l.Inode] {
+			netns[n.ID.Inode] = true
+		}
+	})
+	for _, p := range processes {
+		if netns[p.Netns] {
+			s.scan(p.PID)
+		}
+	}
+}
+
+// scan looks through the descriptors of a process.
+func (s *ownerSearch) scan(pid int) {
+	if s.scanned[pid] {
+		return
+	}
+	s.scanned[pid] = true
+	err := s.host.Descriptors(pid, func(d host.Descriptor) {
+		if d.Netns {
+			s.stray(pid, d)
+			return
+		}
+		inode := uint32(d.Inode)
+		if pids, ok := s.holders[inode]; ok || s.open[inode] {
+			if len(pids) == 0 || pids[len(pids)-1] != pid { // it may hold the socket twice
+				s.holders[inode] = append(pids, pid)
+			}
+		}
+	})
+	if errors.Is(err, host.ErrPermission) {
+		s.denied = true
+		s.scanned[pid] = false
+	}
+}
+
+// stray notes a descriptor of a namespace that no other source gave.
+func (s *ownerSearch) stray(pid int, d host.Descriptor) {
+	if !s.pass.collector.opts.Search.All() || s.pass.known[d.Inode] {
+		return
+	}
+	s.pass.known[d.Inode] = true
+	s.strays = append(s.strays, s.host.NamespaceOf(pid, d))
+}
+
+// settle closes what was found. A socket that only process 1 holds stays open:
+// a service manager keeps the sockets it hands to its services.
+func (s *ownerSearch) settle() {
+	for inode := range s.open {
+		if pids := s.holders[inode]; len(pids) > 1 || len(pids) == 1 && pids[0] != 1 {
+			delete(s.open, inode)
+		}
+	}
+}
+
+// nameOwners gives every listener its owner.
+func (s *ownerSearch) nameOwners() {
+	s.eachListener(func(_ *tcpq.Namespace, l *tcpq.Listener) {
+		pids := s.holders[l.Inode]
+		key := ownerKey(pids, l)
+		o := s.shared[key]
+		if o == nil {
+			o = s.owner(pids, l)
+			s.shared[key] = o
+		}
+		l.Owner = o
+	})
+}
+
+// ownerKey is equal for listeners that have the same owner.
+func ownerKey(pids []int, l *tcpq.Listener) string {
+	var b []byte
+	if len(pids) == 0 {
+		return fmt.Sprint(l.Cgroup, l.UID, l.Port)
+	}
+	for _, pid := range pids {
+		b = append(strconv.AppendInt(b, int64(pid), 10), ',')
+	}
+	return string(b)
+}
+
+// owner makes the Owner of a listener: of the oldest process that holds it, or
+// of the cgroup it was made in when no process does.
+func (s *ownerSearch) owner(pids []int, l *tcpq.Listener) *tcpq.Owner {
+	var known []*tcpq.Owner
+	for _, pid := range pids {
+		if o := s.process(pid); o != nil {
+			known = append(known, o)
+		}
+	}
+	if len(known) == 0 {
+		o := &tcpq.Owner{UID: l.UID, Unfound: tcpq.NobodyHolds}
+		s.placeByCgroup(o, l.Cgroup)
+		switch {
+		case s.denied:
+			o.Unfound = tcpq.NotPermitted
+		case isKernelSocket(l):
+			o.Unfound = tcpq.KernelSocket
+		}
+		return o
+	}
+	slices.SortFunc(known, func(a, b *tcpq.Owner) int {
+		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.PIDs[0], b.PIDs[0]))
+	})
+	o := *known[0]
+	o.PIDs = nil
+	for _, k := range known {
+		o.PIDs = append(o.PIDs, k.PIDs[0])
+	}
+	return &o
+}
+
+// process returns what is known of a process, nil when it has ended.
+func (s *ownerSearch) process(pid int) *tcpq.Owner {
+	if o, ok := s.infos[pid]; ok {
+		return o
+	}
+	info, err := s.host.Process(pid)
+	if err != nil {
+		s.infos[pid] = nil
+		return nil
+	}
+	o := &tcpq.Owner{PIDs: []int{pid}, Started: info.Started, Comm: info.Comm, Exe: info.Exe, UID: info.UID}
+	s.place(o, placeOf(cgroupPath(info.Cgroup)))
+	s.infos[pid] = o
+	return o
+}
+
+// placeByCgroup fills in what the path of a cgroup id tells.
+func (s *ownerSearch) placeByCgroup(o *tcpq.Owner, id uint64) {
+	pl, ok := s.places[id]
+	if !ok {
+		if path, found := s.host.CgroupPath(id); found {
+			pl = placeOf(path)
+		}
+		s.places[id] = pl
+	}
+	s.place(o, pl)
+}
+
+// place fills in unit, container and pod, and the pod's names where the
+// kubelet's log folders tell them.
+func (s *ownerSearch) place(o *tcpq.Owner, pl place) {
+	o.Unit = pl.unit
+	o.Container = tcpq.Container{Runtime: pl.runtime, ID: pl.container}
+	o.Pod.UID = pl.podUID
+	if pl.podUID == "" {
+		return
+	}
+	if s.pods == nil {
+		s.pods = map[string]host.PodLog{}
+		for _, pod := range s.host.PodLogs() {
+			s.pods[pod.UID] = pod
+		}
+	}
+	if pod, ok := s.pods[pl.podUID]; ok {
+		o.Pod.Namespace, o.Pod.Name = pod.Namespace, pod.Name
+		o.Pod.Container = cmp.Or(pod.Containers[pl.container], pod.Containers[""])
+		o.Container.Name = o.Pod.Container
+	}
+}
+
+func (s *ownerSearch) eachListener(f func(*tcpq.Namespace, *tcpq.Listener)) {
+	for i := range s.pass.snapshot.Namespaces {
+		n := &s.pass.snapshot.Namespaces[i]
+		for j := range n.Listeners {
+			f(n, &n.Listeners[j])
+		}
+	}
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Package host is the machine: all that enters a network namespace, opens a
+// netlink socket or reads /proc, /sys and the kubelet's log folders.
+//
+// [Live] is the machine qtune runs on, [Recording] one that was saved by a
+// [Recorder], which wraps Live and keeps what is read through it. They have the
+// same methods, so what reads a host cannot tell them apart.
+package host
+
+import (
+	"errors"
+	"time"
+
+	"github.com/qtune/qtune/tcpq"
+)
+
+// Ordinary ends of a read that a caller decides on.
+var (
+	ErrGone       = errors.New("gone")          // the process or namespace ended meanwhile
+	ErrPermission = errors.New("not permitted") // a capability is missing
+	ErrAbsent     = errors.New("not there")     // this kernel or namespace does not have it
+)
+
+// Info says which host it is.
+type Info struct {
+	Name   string
+	Kernel tcpq.Version
+	Time   time.Time
+}
+
+// A Search says which network namespaces are wanted.
+type Search struct {
+	Path  string // the one this file opens, e.g. /run/netns/blue
+	Inode uint64 // the one of this number
+	PID   int    // the one of this process
+	Host  bool   // the host's alone
+	Deep  bool   // look into every descriptor of every process and thread, too
+}
+
+// All reports whether no single namespace was asked for.
+func (s Search) All() bool { return s.Path == "" && s.Inode == 0 && s.PID == 0 && !s.Host }
+
+// A Process is one entry of /proc and the namespaces it is in.
+type Process struct {
+	PID    int
+	Netns  uint64 // inode, 0 when it may not be seen
+	Mntns  uint64
+	Denied bool
+}
+
+// Found is what a search for namespaces gave.
+type Found struct {
+	Namespaces []*Namespace
+	Processes  []Process // nil when the search did not need them
+	Coverage   tcpq.Coverage
+	Errors     []tcpq.Error
+}
+
+// A ProcessInfo is what /proc tells of one process.
+type ProcessInfo struct {
+	Comm    string
+	Exe     string
+	Argv    []string // at most 4 KiB of it; may hold secrets: for recognition only
+	UID     uint32
+	Cgroup  []byte // the content of /proc/PID/cgroup
+	Started time.Time
+}
+
+// A File is a file of /proc/PID/net.
+type File string
+
+// The files that are read in a namespace.
+const (
+	Netstat   File = "netstat"
+	Snmp      File = "snmp"
+	Conntrack File = "stat/nf_conntrack"
+	Softnet   File = "softnet_stat"
+)
+
+// An Inside is a network namespace while it is being visited. It is of no use
+// once the visit is over.
+type Inside interface {
+	// Dump sends a sock_diag request and hands each datagram of the answer
+	// to each, until that says it was the last. Name tells a recording which
+	// dump it is.
+	Dump(name DumpName, request []byte, each func(datagram []byte) (done bool, err error)) error
+
+	// Read returns the whole content of a file, in memory that the next
+	// Read uses again.
+	Read(File) ([]byte, error)
+
+	// Sysctl returns the text of a sysctl, without the newline.
+	Sysctl(tcpq.Sysctl) (string, error)
+
+	// Device returns the name of a network interface.
+	Device(index uint32) (string, error)
+}
+
+// A DumpName tells the dumps of one visit apart.
+type DumpName string
+
+// The dumps.
+const (
+	ListenDump  DumpName = "listen"
+	SynRecvDump DumpName = "synrecv"
+)
+
+// A PodLog is a pod as the kubelet's log folders name it.
+type PodLog struct {
+	Namespace, Name, UID string
+	Containers           map[string]string // id to name; "" holds the name of an only container
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package host
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Namespace is a network namespace and the ways into it. It holds nothing
+// open: an open handle would keep a dead pod's namespace and devices alive.
+type Namespace struct {
+	Inode  uint64
+	Cookie uint64 // SO_NETNS_COOKIE, 0 until the first visit and before Linux 5.14
+	Host   bool   // the namespace of process 1
+	Name   string // of a mount such as /run/netns/NAME, "" when it has none
+	PID    int    // a process in it, 0 when none is known
+
+	own   bool // this process's: nothing to enter
+	doors []door
+}
+
+// maxDoors is how many ways into a namespace are remembered: processes end.
+const maxDoors = 4
+
+// A door is one way into a namespace; exactly one of its fields is set.
+type door struct {
+	path   string // a file that opens it
+	id     uint64 // what listns(2) calls it
+	socket socketRef
+}
+
+// A socketRef is a socket of another process that is in the namespace.
+type socketRef struct{ pid, fd int }
+
+// addDoor remembers one more way in.
+func (ns *Namespace) addDoor(d door) {
+	if len(ns.doors) < maxDoors {
+		ns.doors = append(ns.doors, d)
+	}
+}
+
+// open returns a descriptor of the namespace, through the first door that still
+// leads there.
+func (ns *Namespace) open() (int, error) {
+	err := error(ErrGone)
+	for _, d := range ns.doors {
+		fd, e := d.open()
+		if e != nil {
+			err = e
+			continue
+		}
+		if inode, e := inodeOf(fd); e == nil && inode == ns.Inode {
+			return fd, nil
+		}
+		unix.Close(fd)
+		err = ErrGone // the number of the process was reused
+	}
+	return -1, fmt.Errorf("open net:[%d]: %w", ns.Inode, meaning(err))
+}
+
+func (d door) open() (int, error) {
+	switch {
+	case d.path != "":
+		return unix.Open(d.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	case d.id != 0:
+		return openNetnsID(d.id)
+	}
+	return d.socket.openNetns()
+}
+
+// openNetns opens the namespace of another process's socket: it takes a
+// duplicate for the moment of the question. It needs CAP_SYS_PTRACE, and
+// CAP_NET_ADMIN in that namespace.
+func (s socketRef) openNetns() (int, error) {
+	pidfd, err := unix.PidfdOpen(s.pid, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(pidfd)
+	return netnsOfSocket(pidfd, s.fd)
+}
+
+func netnsOfSocket(pidfd, fd int) (int, error) {
+	dup, err := unix.PidfdGetfd(pidfd, fd, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(dup)
+	return unix.IoctlRetInt(dup, unix.SIOCGSKNS)
+}
+
+// inodeOf returns the number of the namespace behind a descriptor.
+func inodeOf(fd int) (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0, err
+	}
+	return st.Ino, nil
+}
+
+// ownNetns returns the number of this thread's namespace.
+func (l *Live) ownNetns() (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(l.path("proc/thread-self/ns/net"), &st); err != nil {
+		return 0, meaning(&os.PathError{Op: "stat", Path: l.path("proc/thread-self/ns/net"), Err: err})
+	}
+	return st.Ino, nil
+}

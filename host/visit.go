@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package host
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/qtune/qtune/tcpq"
+)
+
+// fileBuffer holds the largest file that is read in a namespace: netstat has
+// about 5 kB, and softnet_stat 140 bytes for every CPU.
+const fileBuffer = 256 << 10
+
+// Visit enters each namespace in turn and lets look read there; err says why a
+// namespace could not be entered. Nothing stays open between two visits.
+//
+// All visits run on one thread that is never given back: the goroutine ends
+// locked to it, and the runtime destroys the thread.
+func (l *Live) Visit(ctx context.Context, all []*Namespace, look func(*Namespace, Inside, error)) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: see above
+		done <- l.visitAll(ctx, all, look)
+	}()
+	return <-done
+}
+
+func (l *Live) visitAll(ctx context.Context, all []*Namespace, look func(*Namespace, Inside, error)) error {
+	in := &inside{live: l, diagBuf: make([]byte, diagBuffer)}
+	left := false // the thread is no longer in the namespace it began in
+	for _, ns := range all {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !ns.own || left {
+			if err := enter(ns); err != nil {
+				look(ns, nil, err)
+				continue
+			}
+			left = true
+		}
+		in.visit(ns, look)
+	}
+	return nil
+}
+
+// enter moves the calling thread into ns.
+func enter(ns *Namespace) error {
+	fd, err := ns.open()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter net:[%d]: %w", ns.Inode, meaning(err))
+	}
+	return nil
+}
+
+// inside is the namespace its thread is in now.
+type inside struct {
+	live    *Live
+	diag    *Diag
+	diagBuf []byte
+	fileBuf []byte
+}
+
+func (in *inside) visit(ns *Namespace, look func(*Namespace, Inside, error)) {
+	diag, err := DialDiag(in.diagBuf)
+	if err != nil {
+		look(ns, nil, err)
+		return
+	}
+	defer diag.Close()
+	cookie := diag.Netns()
+	if ns.Cookie != 0 && cookie != ns.Cookie {
+		look(ns, nil, fmt.Errorf("net:[%d] is another namespace now: %w", ns.Inode, ErrGone))
+		return
+	}
+	ns.Cookie = cookie
+	in.diag = diag
+	look(ns, in, nil)
+}
+
+// Dump sends a sock_diag request.
+func (in *inside) Dump(_ DumpName, request []byte, each func([]byte) (bool, error)) error {
+	return in.diag.Dump(request, each)
+}
+
+// Read reads a file of /proc/thread-self/net, which follows the thread.
+func (in *inside) Read(f File) ([]byte, error) {
+	if in.fileBuf == nil {
+		in.fileBuf = make([]byte, fileBuffer)
+	}
+	return readFile(in.live.path("proc/thread-self/net/"+string(f)), in.fileBuf)
+}
+
+// Sysctl reads a file of /proc/sys, which follows the thread that opens it.
+func (in *inside) Sysctl(s tcpq.Sysctl) (string, error) {
+	var buf [32]byte
+	b, err := readFile(in.live.path("proc/sys/"+strings.ReplaceAll(s.Info().Name, ".", "/")), buf[:])
+	return strings.TrimSpace(string(b)), err
+}
+
+// Device asks for the name of an interface of the thread's namespace.
+func (in *inside) Device(index uint32) (string, error) {
+	dev, err := net.InterfaceByIndex(int(index))
+	if err != nil {
+		return "", err
+	}
+	return dev.Name, nil
+}
+
+// readFile reads a pseudo-file: no stat, at most len(buf) bytes, and in one
+// read where the kernel gives it all at once.
+func readFile(path string, buf []byte) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, meaning(&os.PathError{Op: "open", Path: path, Err: err})
+	}
+	defer unix.Close(fd)
+	n := 0
+	for n < len(buf) {
+		k, err := unix.Read(fd, buf[n:])
+		if err != nil {
+			return buf[:n], meaning(&os.PathError{Op: "read", Path: path, Err: err})
+		}
+		if k == 0 {
+			break
+		}
+		n += k
+	}
+	return buf[:n], nil
+}

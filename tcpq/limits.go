@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package tcpq
+
+// A SynBound says what sets the limit of a SYN queue.
+type SynBound string
+
+// What sets the limit of a SYN queue.
+const (
+	SynBoundListener      SynBound = "listener-limit"      // the limit taken inside listen(2)
+	SynBoundMaxSynBacklog SynBound = "tcp_max_syn_backlog" // the 3/4 rule, only without syncookies
+	SynBoundSyncookies    SynBound = "tcp_syncookies"      // 2: nothing is ever stored
+)
+
+// SynQueueMax returns how many half-open peers a listener with this limit holds
+// (tcp_conn_request, Linux 4.4 and later). Peers with a cached round-trip time
+// may exceed the 3/4 rule.
+//
+// With syncookies tcp_max_syn_backlog is not looked at; without them a SYN gets
+// in while maxSynBacklog-len >= maxSynBacklog>>2, in signed arithmetic.
+func SynQueueMax(v Version, limit uint32, maxSynBacklog, syncookies int64) (uint32, SynBound) {
+	if syncookies == 2 {
+		return 0, SynBoundSyncookies
+	}
+	full := uint64(limit)
+	if synFullIsAbove(v) {
+		full++
+	}
+	if syncookies == 0 {
+		quarters := max(0, maxSynBacklog-(maxSynBacklog>>2)+1)
+		if uint64(quarters) < full {
+			return uint32(quarters), SynBoundMaxSynBacklog
+		}
+	}
+	return uint32(min(full, 1<<32-1)), SynBoundListener
+}
+
+// synFullIsAbove reports whether the kernel calls a SYN queue full at len > limit
+// (since 6.13, and in the stable releases below) or already at len >= limit.
+func synFullIsAbove(v Version) bool {
+	switch {
+	case v.AtLeast(6, 13):
+		return true
+	case v.Major == 6 && v.Minor == 12:
+		return v.Patch >= 10
+	case v.Major == 6 && v.Minor == 1:
+		return v.Patch >= 125
+	}
+	return false
+}
+
+// A LimitBound says who set a listener's limit.
+type LimitBound string
+
+// Who set a listener's limit. The kernel does not keep the backlog that was
+// asked for, so each is a probability.
+const (
+	BoundSomaxconn         LimitBound = "somaxconn"           // limit equals somaxconn now: probably clamped
+	BoundApplication       LimitBound = "application"         // limit is below: it asked for this
+	BoundSomaxconnAtListen LimitBound = "somaxconn-at-listen" // clamped by a somaxconn that changed since
+	BoundUnknown           LimitBound = "unknown"
+)
+
+// BoundBy says who set limit, given the namespace's somaxconn now and whether
+// somaxconn was seen to change since the listener appeared.
+func BoundBy(limit uint32, s *Sysctls, somaxconnChanged bool) LimitBound {
+	somaxconn, ok := s.Get(Somaxconn)
+	switch {
+	case !ok:
+		return BoundUnknown
+	case int64(limit) == somaxconn:
+		return BoundSomaxconn
+	case somaxconnChanged:
+		return BoundSomaxconnAtListen
+	case int64(limit) < somaxconn:
+		return BoundApplication
+	}
+	return BoundUnknown
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package tcpq
+
+import "time"
+
+// A Delta is what changed between two Snapshots: one slot of a Window.
+type Delta struct {
+	Start, End time.Time
+	Namespaces map[NetnsID]*NamespaceDelta
+}
+
+// A NamespaceDelta is what changed in one namespace.
+type NamespaceDelta struct {
+	Counters  Counters
+	Listeners map[uint64]ListenerDelta // by cookie; a quiet empty listener is absent
+	Discards  uint64                   // of all listeners together
+	Discarded int                      // listeners that discarded anything
+}
+
+// A ListenerDelta is what changed at one listener.
+type ListenerDelta struct {
+	Discards uint32
+	Peak     uint32 // the longer of the two accept-queue samples
+	Full     bool   // one of the samples had the accept queue full or the SYN queue at its limit
+}
+
+// Diff returns the Delta from prev to cur. A namespace or listener that is in
+// only one of them has no delta.
+func Diff(prev, cur *Snapshot) Delta {
+	d := Delta{Start: prev.Time, End: cur.Time, Namespaces: make(map[NetnsID]*NamespaceDelta, len(cur.Namespaces))}
+	before := make(map[NetnsID]*Namespace, len(prev.Namespaces))
+	for i := range prev.Namespaces {
+		before[prev.Namespaces[i].ID] = &prev.Namespaces[i]
+	}
+	for i := range cur.Namespaces {
+		now := &cur.Namespaces[i]
+		if was := before[now.ID]; was != nil {
+			d.Namespaces[now.ID] = diffNamespace(was, now)
+		}
+	}
+	return d
+}
+
+func diffNamespace(was, now *Namespace) *NamespaceDelta {
+	d := &NamespaceDelta{
+		Counters:  now.Counters.Since(&was.Counters),
+		Listeners: map[uint64]ListenerDelta{},
+	}
+	for i, j := 0, 0; i < len(now.Listeners); i++ {
+		l := &now.Listeners[i]
+		// Listeners are sorted by cookie in both.
+		for j < len(was.Listeners) && was.Listeners[j].Cookie < l.Cookie {
+			j++
+		}
+		if j == len(was.Listeners) || was.Listeners[j].Cookie != l.Cookie {
+			continue
+		}
+		ld := diffListener(&was.Listeners[j], l)
+		if ld == (ListenerDelta{}) {
+			continue
+		}
+		d.Listeners[l.Cookie] = ld
+		d.Discards += uint64(ld.Discards)
+		if ld.Discards > 0 {
+			d.Discarded++
+		}
+	}
+	return d
+}
+
+func diffListener(was, now *Listener) ListenerDelta {
+	d := ListenerDelta{
+		Peak: max(was.Accept.Len, now.Accept.Len),
+		Full: was.Accept.Full() || now.Accept.Full() || was.Syn.AtLimit() || now.Syn.AtLimit(),
+	}
+	if was.DiscardsKnown && now.DiscardsKnown {
+		d.Discards = now.Discards - was.Discards // u32: right across a wrap
+	}
+	return d
+}
+
+// A Window is a run of Deltas in equal slots. Judgements count slots, never
+// seconds, so the same check works at 10 s and at 10 min.
+type Window struct {
+	Deltas []Delta
+}
+
+// Duration returns the time from the first sample to the last.
+func (w *Window) Duration() time.Duration {
+	if len(w.Deltas) == 0 {
+		return 0
+	}
+	return w.Deltas[len(w.Deltas)-1].End.Sub(w.Deltas[0].Start)
+}
+
+// Counters returns how far the counters of a namespace moved in the window;
+// ok is false when it was never seen twice.
+func (w *Window) Counters(ns NetnsID) (moved Counters, ok bool) {
+	for _, d := range w.Deltas {
+		if n := d.Namespaces[ns]; n != nil {
+			moved.Add(&n.Counters)
+			ok = true
+		}
+	}
+	return moved, ok
+}
+
+// A ListenerWindow is what a window shows of one listener.
+type ListenerWindow struct {
+	Slots    int // slots in which its namespace was seen at both ends
+	Discards uint64
+	Peak     uint32 // longest accept queue sampled
+	Refused  Refused
+}
+
+// Listener returns what the window shows of one listener.
+func (w *Window) Listener(id ListenerID) ListenerWindow {
+	var lw ListenerWindow
+	for _, d := range w.Deltas {
+		ns := d.Namespaces[id.Netns]
+		if ns == nil {
+			continue
+		}
+		lw.Slots++
+		l, ok := ns.Listeners[id.Cookie]
+		if !ok {
+			continue
+		}
+		lw.Discards += uint64(l.Discards)
+		lw.Peak = max(lw.Peak, l.Peak)
+		r := ns.refused(l)
+		lw.Refused.Min += r.Min
+		lw.Refused.Max += r.Max
+	}
+	return lw
+}
+
+// Refused bounds how many packets of a listener the kernel refused. Packets,
+// not connections: a client that tries again counts again.
+type Refused struct {
+	Min, Max uint64
+}
+
+// Loss reports whether the listener lost anything.
+func (r Refused) Loss() bool { return r.Max > 0 }
+
+// refused attributes the namespace's ListenDrops of one slot to a listener.
+//
+// Discards alone are no loss: scans and health checks raise them on an innocent
+// listener. It lost something only if the namespace refused something, it
+// discarded something, and a sample saw it full or nobody else discarded
+// anything. Then at most what it discarded was refused, and at least what the
+// others cannot have taken.
+func (n *NamespaceDelta) refused(l ListenerDelta) Refused {
+	drops := n.Counters.Value(ListenDrops)
+	if drops == 0 || l.Discards == 0 || !l.Full && n.Discarded > 1 {
+		return Refused{}
+	}
+	mine := uint64(l.Discards)
+	others := n.Discards - mine
+	return Refused{Min: drops - min(drops, others), Max: min(mine, drops)}
+}
