@@ -62,7 +62,8 @@ type Collector struct {
 	dump     inetdiag.Dump // used again and again
 	seq      uint32
 	counters counterParser
-	synSpent time.Duration // on counting SYN queues
+	synSpent time.Duration     // on counting SYN queues
+	strays   []*host.Namespace // met only as descriptors, while owners were looked for
 }
 
 // New returns a Collector of h.
@@ -80,6 +81,11 @@ func (c *Collector) Snapshot(ctx context.Context, prev *tcpq.Snapshot) (*tcpq.Sn
 	if err != nil {
 		return nil, err
 	}
+	return c.readAll(ctx, found, prev)
+}
+
+// readAll reads everything of the namespaces found.
+func (c *Collector) readAll(ctx context.Context, found host.Found, prev *tcpq.Snapshot) (*tcpq.Snapshot, error) {
 	p, err := c.newPass(found, prev)
 	if err != nil {
 		return nil, err
@@ -100,6 +106,11 @@ func (c *Collector) find(ctx context.Context) (host.Found, error) {
 	found, err := c.host.Namespaces(ctx, c.opts.Search)
 	if err != nil {
 		return found, fmt.Errorf("find network namespaces: %w", err)
+	}
+	for _, stray := range c.strays {
+		if !slices.ContainsFunc(found.Namespaces, func(n *host.Namespace) bool { return n.Inode == stray.Inode }) {
+			found.Namespaces = append(found.Namespaces, stray)
+		}
 	}
 	return found, nil
 }
@@ -125,64 +136,4 @@ func (c *Collector) newPass(found host.Found, prev *tcpq.Snapshot) (*pass, error
 		}
 	}
 	return p, nil
-}
-
-// Watch reads the host over a span of time: a Window of slots equal slots, and
-// the Snapshot at its end. When a pass takes longer than half a slot the next
-// comes later, so that watching never takes more than half a CPU.
-func (c *Collector) Watch(ctx context.Context, span time.Duration, slots int) (*tcpq.Snapshot, *tcpq.Window, error) {
-	found, err := c.find(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	w := &tcpq.Window{}
-	begin := time.Now()
-	var prev *tcpq.Snapshot
-	for slot := 0; slot < slots; {
-		c.opts.Progress("watching", slot, slots)
-		started := time.Now()
-		p, err := c.newPass(found, prev)
-		if err != nil {
-			return nil, nil, err
-		}
-		if err := p.run(ctx, found.Namespaces); err != nil {
-			return nil, nil, err
-		}
-		cur := p.finish()
-		if prev != nil {
-			w.Deltas = append(w.Deltas, tcpq.Diff(prev, cur))
-		}
-		prev = cur
-		if slot, err = c.waitSlot(ctx, begin, span, slots, started); err != nil {
-			return nil, nil, err
-		}
-	}
-	last, err := c.Snapshot(ctx, prev)
-	if err != nil {
-		return nil, nil, err
-	}
-	w.Deltas = append(w.Deltas, tcpq.Diff(prev, last))
-	return last, w, nil
-}
-
-// waitSlot waits for the next slot that leaves as much time as the pass took,
-// and returns its number.
-func (c *Collector) waitSlot(ctx context.Context, begin time.Time, span time.Duration, slots int, started time.Time) (int, error) {
-	width := span / time.Duration(slots)
-	now := time.Now()
-	ready := now.Add(now.Sub(started)).Sub(begin)
-	slot := min(slots, int((ready+width-1)/width))
-	timer := time.NewTimer(time.Until(begin.Add(time.Duration(slot) * width)))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return slot, nil
-	case <-ctx.Done():
-		return slot, ctx.Err()
-	}
-}
-
-// Replay reads a recording.
-func (c *Collector) Replay(ctx context.Context, rec *host.Recording) (*tcpq.Snapshot, *tcpq.Window, error) {
-	return nil, nil, nil
 }

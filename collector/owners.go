@@ -27,8 +27,8 @@ type ownerSearch struct {
 	open    map[uint32]bool  // inodes of listeners still without a holder
 	holders map[uint32][]int // processes that hold an inode, as found
 	scanned map[int]bool
-	denied  bool // the descriptors of some process may not be seen
-	strays  []*host.Namespace
+	denied  bool              // the descriptors of some process may not be seen
+	strays  []*host.Namespace // met as descriptors, known from no other source
 
 	infos  map[int]*tcpq.Owner
 	shared map[string]*tcpq.Owner // owners by who holds, so that equal ones are one
@@ -36,8 +36,8 @@ type ownerSearch struct {
 	pods   map[string]host.PodLog
 }
 
-// findOwners fills in the Owner of every listener. Namespaces that were met
-// only as descriptors on the way are visited, too.
+// findOwners fills in the Owner of every listener that has none yet. Namespaces that were met only as descriptors on the way are
+// visited, too.
 func (p *pass) findOwners(ctx context.Context, processes []host.Process) error {
 	s := &ownerSearch{
 		pass: p, host: p.collector.host,
@@ -51,13 +51,14 @@ func (p *pass) findOwners(ctx context.Context, processes []host.Process) error {
 			return err
 		}
 		processes = all
-		first = len(p.snapshot.Namespaces)
 		if len(s.strays) == 0 {
 			break
 		}
+		first = len(p.snapshot.Namespaces)
 		if err := p.run(ctx, s.strays); err != nil {
 			return err
 		}
+		p.collector.strays = append(p.collector.strays, s.strays...)
 		s.strays = nil
 	}
 	s.nameOwners()
@@ -73,9 +74,9 @@ func (p *pass) findOwners(ctx context.Context, processes []host.Process) error {
 func (s *ownerSearch) want(namespaces []tcpq.Namespace) {
 	for i := range namespaces {
 		for j := range namespaces[i].Listeners {
-			inode := namespaces[i].Listeners[j].Inode
-			if inode != 0 && len(s.holders[inode]) == 0 {
-				s.open[inode] = true
+			l := &namespaces[i].Listeners[j]
+			if l.Inode != 0 && l.Owner == nil && len(s.holders[l.Inode]) == 0 {
+				s.open[l.Inode] = true
 			}
 		}
 	}
@@ -94,7 +95,7 @@ func (s *ownerSearch) search(ctx context.Context, processes []host.Process) ([]h
 	if processes == nil {
 		var err error
 		if processes, err = s.host.Processes(ctx); err != nil {
-			s.pass.fail(0, "owners", err)
+			s.pass.snapshot.Errors = append(s.pass.snapshot.Errors, tcpq.Error{Stage: "owners", Message: err.Error()})
 			return nil, ctx.Err()
 		}
 	}
@@ -164,7 +165,6 @@ func (s *ownerSearch) scan(pid int) {
 	})
 	if errors.Is(err, host.ErrPermission) {
 		s.denied = true
-		s.scanned[pid] = false
 	}
 }
 
@@ -190,6 +190,9 @@ func (s *ownerSearch) settle() {
 // nameOwners gives every listener its owner.
 func (s *ownerSearch) nameOwners() {
 	s.eachListener(func(_ *tcpq.Namespace, l *tcpq.Listener) {
+		if l.Owner != nil {
+			return
+		}
 		pids := s.holders[l.Inode]
 		key := ownerKey(pids, l)
 		o := s.shared[key]

@@ -29,9 +29,8 @@ type pass struct {
 	before    map[tcpq.NetnsID]*tcpq.Namespace // of the Snapshot before, nil when there is none
 	full      bool                             // sysctls and MPTCP marks too; otherwise a sample
 
-	denied  map[string][]uint64 // namespaces not entered, by why
-	hostSys *tcpq.Sysctls       // the host's values, for namespaces that have none of their own
-	known   map[uint64]bool     // inodes of the namespaces visited
+	hostSys *tcpq.Sysctls   // the host's values, for namespaces that have none of their own
+	known   map[uint64]bool // inodes of the namespaces visited
 }
 
 // run visits the namespaces and reads what changes.
@@ -56,69 +55,86 @@ func (p *pass) run(ctx context.Context, all []*host.Namespace) error {
 
 // look reads one namespace.
 func (p *pass) look(ns *host.Namespace, in host.Inside, err error) {
-	switch {
-	case errors.Is(err, host.ErrGone), errors.Is(err, host.ErrAbsent):
+	if errors.Is(err, host.ErrGone) || errors.Is(err, host.ErrAbsent) {
 		return // ended since it was found: ordinary
-	case err != nil:
-		p.deny(ns, err)
-		return
 	}
 	n := tcpq.Namespace{
 		ID:   tcpq.NetnsID{Inode: ns.Inode, Cookie: ns.Cookie},
 		Host: ns.Host, Name: ns.Name, PID: ns.PID,
 	}
-	// Listeners before counters: what a listener discarded is then in the
-	// namespace's counters, too.
-	p.readListeners(&n, in)
-	p.readCounters(&n, in)
-	if p.full {
-		p.readSysctls(&n, in)
-	} else if was := p.before[n.ID]; was != nil {
-		n.Sysctls = was.Sysctls
+	if err != nil {
+		n.Denied = true
+		p.fail(&n, "enter", explainEnter(err))
 	} else {
-		p.readSysctls(&n, in)
+		p.read(&n, in)
 	}
-	p.readSynQueues(&n, in)
 	p.snapshot.Namespaces = append(p.snapshot.Namespaces, n)
 }
 
-// deny notes a namespace that could not be entered. Those refused for the same
-// reason become one error.
-func (p *pass) deny(ns *host.Namespace, err error) {
-	p.snapshot.Coverage.NamespacesDenied++
-	if !errors.Is(err, host.ErrPermission) {
-		p.fail(ns.Inode, "enter", err)
-		return
+// read reads what changes and, in a full pass, what hardly does. Listeners come
+// before counters: what a listener discarded is then in the counters, too.
+func (p *pass) read(n *tcpq.Namespace, in host.Inside) {
+	p.readListeners(n, in)
+	p.readCounters(n, in)
+	if was := p.before[n.ID]; was != nil && !p.full {
+		n.Sysctls = was.Sysctls
+	} else {
+		p.readSysctls(n, in)
 	}
-	if p.denied == nil {
-		p.denied = map[string][]uint64{}
+	p.readSynQueues(n, in)
+}
+
+// explainEnter says what is missing when a namespace could not be entered.
+func explainEnter(err error) error {
+	if errors.Is(err, host.ErrPermission) {
+		return fmt.Errorf("%w: it needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for another user's", host.ErrPermission)
 	}
-	const why = "not permitted: entering another network namespace needs CAP_SYS_ADMIN, seeing another user's needs CAP_SYS_PTRACE"
-	p.denied[why] = append(p.denied[why], ns.Inode)
+	return err
 }
 
 // fail notes that something in a namespace could not be read.
-func (p *pass) fail(netns uint64, stage string, err error) {
-	p.snapshot.Errors = append(p.snapshot.Errors, tcpq.Error{Netns: netns, Stage: stage, Message: err.Error()})
+func (p *pass) fail(n *tcpq.Namespace, stage string, err error) {
+	if n.Err == "" {
+		n.Err = err.Error()
+	}
+	p.snapshot.Errors = append(p.snapshot.Errors, tcpq.Error{Netns: n.ID.Inode, Stage: stage, Message: err.Error()})
 }
 
 // finish puts everything in order and hands the Snapshot over.
 func (p *pass) finish() *tcpq.Snapshot {
 	s := p.snapshot
-	for why, inodes := range p.denied {
-		e := tcpq.Error{Stage: "enter", Message: why}
-		if len(inodes) == 1 {
-			e.Netns = inodes[0]
-		} else {
-			e.Message = fmt.Sprintf("%d network namespaces: %s", len(inodes), why)
-		}
-		s.Errors = append(s.Errors, e)
-	}
 	p.fillHostWide()
+	s.Errors = joinErrors(s.Errors)
 	slices.SortFunc(s.Namespaces, func(a, b tcpq.Namespace) int {
 		return cmp.Or(-compareBool(a.Host, b.Host), cmp.Compare(a.ID.Inode, b.ID.Inode), cmp.Compare(a.ID.Cookie, b.ID.Cookie))
 	})
 	return s
+}
+
+// maxAlike is how many namespaces may have the same error before they become one
+// line.
+const maxAlike = 3
+
+// joinErrors makes one line of an error that many namespaces have.
+func joinErrors(all []tcpq.Error) []tcpq.Error {
+	type kind struct{ stage, message string }
+	alike := map[kind]int{}
+	for _, e := range all {
+		alike[kind{e.Stage, e.Message}]++
+	}
+	joined := all[:0]
+	for _, e := range all {
+		k := kind{e.Stage, e.Message}
+		switch n := alike[k]; {
+		case n == 0: // the line stands already
+			continue
+		case n > maxAlike:
+			e = tcpq.Error{Stage: e.Stage, Message: fmt.Sprintf("%d network namespaces: %s", n, e.Message)}
+			alike[k] = 0
+		}
+		joined = append(joined, e)
+	}
+	return joined
 }
 
 func compareBool(a, b bool) int {
@@ -165,8 +181,7 @@ func (p *pass) readListeners(n *tcpq.Namespace, in host.Inside) {
 		ext |= inetdiag.ExtInfo // for the MPTCP mark, which never changes
 	}
 	if err := p.dumpSockets(in, host.ListenDump, ext, inetdiag.Listen); err != nil {
-		n.Partial = true
-		p.fail(n.ID.Inode, "listen", err)
+		p.fail(n, "listen", err)
 	}
 	sockets := p.collector.dump.Sockets
 	n.Listeners = make([]tcpq.Listener, 0, len(sockets))
@@ -184,6 +199,27 @@ func (p *pass) readListeners(n *tcpq.Namespace, in host.Inside) {
 	}
 	slices.SortFunc(n.Listeners, func(a, b tcpq.Listener) int { return cmp.Compare(a.Cookie, b.Cookie) })
 	n.Listeners = slices.CompactFunc(n.Listeners, func(a, b tcpq.Listener) bool { return a.Cookie == b.Cookie })
+	if was := p.before[n.ID]; was != nil {
+		carryOver(was.Listeners, n.Listeners)
+	}
+}
+
+// carryOver gives the listeners of now what was known of them before and does
+// not change: the MPTCP mark and an owner that was found. Both are sorted by
+// cookie.
+func carryOver(was, now []tcpq.Listener) {
+	for i := range now {
+		for len(was) > 0 && was[0].Cookie < now[i].Cookie {
+			was = was[1:]
+		}
+		if len(was) == 0 || was[0].Cookie != now[i].Cookie {
+			continue
+		}
+		now[i].MPTCP = now[i].MPTCP || was[0].MPTCP
+		if o := was[0].Owner; o != nil && o.Unfound == tcpq.Found {
+			now[i].Owner = o
+		}
+	}
 }
 
 // listenerOf turns a socket of the dump into a Listener.
@@ -221,8 +257,7 @@ func (p *pass) readCounters(n *tcpq.Namespace, in host.Inside) {
 			err = f.parse(&p.collector.counters, content, &n.Counters)
 		}
 		if err != nil && !(f.optional && errors.Is(err, host.ErrAbsent)) {
-			n.Partial = true
-			p.fail(n.ID.Inode, "counters", fmt.Errorf("%s: %w", f.name, err))
+			p.fail(n, "counters", fmt.Errorf("%s: %w", f.name, err))
 		}
 	}
 }
@@ -239,11 +274,9 @@ func (p *pass) readSysctls(n *tcpq.Namespace, in host.Inside) {
 			}
 		}
 		if !errors.Is(err, host.ErrAbsent) {
-			n.Partial = true
-			p.fail(n.ID.Inode, "sysctls", fmt.Errorf("%s: %w", s, err))
+			p.fail(n, "sysctls", fmt.Errorf("%s: %w", s, err))
 		} else if s == tcpq.Somaxconn {
-			n.Partial = true
-			p.fail(n.ID.Inode, "sysctls", fmt.Errorf("%s is hidden here: before Linux 6.6 a namespace of a child user namespace does not show it", s))
+			p.fail(n, "sysctls", fmt.Errorf("%s is hidden here: before Linux 6.6 a namespace of a child user namespace does not show it", s))
 		}
 	}
 	if n.Host {

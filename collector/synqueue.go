@@ -40,8 +40,7 @@ func (p *pass) readSynQueues(n *tcpq.Namespace, in host.Inside) {
 		return
 	}
 	if err != nil {
-		n.Partial = true
-		p.fail(n.ID.Inode, "synrecv", err)
+		p.fail(n, "synrecv", err)
 		return
 	}
 	cov.SynWalked++

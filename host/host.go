@@ -26,9 +26,10 @@ var (
 
 // Info says which host it is.
 type Info struct {
-	Name   string
-	Kernel tcpq.Version
-	Time   time.Time
+	Name       string
+	Kernel     tcpq.Version
+	KernelLine string // uname -v: where some distributions tell the patch level
+	Time       time.Time
 }
 
 // A Search says which network namespaces are wanted.

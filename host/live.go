@@ -54,8 +54,9 @@ func (l *Live) Info() (Info, error) {
 	if err := unix.Uname(&u); err != nil {
 		return Info{}, fmt.Errorf("uname: %w", err)
 	}
-	v, err := tcpq.ParseVersion(unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Version[:]))
-	return Info{Name: unix.ByteSliceToString(u.Nodename[:]), Kernel: v, Time: time.Now()}, err
+	line := unix.ByteSliceToString(u.Version[:])
+	v, err := tcpq.ParseVersion(unix.ByteSliceToString(u.Release[:]), line)
+	return Info{Name: unix.ByteSliceToString(u.Nodename[:]), Kernel: v, KernelLine: line, Time: time.Now()}, err
 }
 
 // meaning turns an error of a system call into one of ours, keeping its text.

@@ -235,3 +235,23 @@ func (p *PodLog) parseContainerLog(s string) (id, name string, ok bool) {
 	}
 	return rest[dash+1:], rest[:dash], true
 }
+
+// String returns "FD KIND:[NUMBER]", as a recording has it.
+func (d Descriptor) String() string {
+	kind := "socket"
+	if d.Netns {
+		kind = "net"
+	}
+	return fmt.Sprintf("%d %s:[%d]", d.FD, kind, d.Inode)
+}
+
+// parseDescriptor reads what String wrote.
+func parseDescriptor(s string) (Descriptor, error) {
+	number, link, _ := strings.Cut(s, " ")
+	fd, err := strconv.Atoi(number)
+	if err != nil {
+		return Descriptor{}, fmt.Errorf("descriptor %q: %w", s, err)
+	}
+	kind, inode, err := parseLink([]byte(link))
+	return Descriptor{FD: fd, Netns: kind == "net", Inode: inode}, err
+}

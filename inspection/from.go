@@ -36,7 +36,7 @@ func From(s *tcpq.Snapshot, w *tcpq.Window) *Inspection {
 	owners := map[*tcpq.Owner]*Owner{nil: nil}
 	for i := range s.Namespaces {
 		n := &s.Namespaces[i]
-		in.addNamespace(n, w, s.Errors)
+		in.addNamespace(n, w)
 		for j := range n.Listeners {
 			l := &n.Listeners[j]
 			owner, ok := owners[l.Owner]
@@ -50,9 +50,9 @@ func From(s *tcpq.Snapshot, w *tcpq.Window) *Inspection {
 	return in
 }
 
-func (in *Inspection) addNamespace(n *tcpq.Namespace, w *tcpq.Window, errs []tcpq.Error) {
+func (in *Inspection) addNamespace(n *tcpq.Namespace, w *tcpq.Window) {
 	out := Namespace{
-		Inode: n.ID.Inode, Host: n.Host, Name: Text(n.Name), PID: n.PID,
+		Inode: n.ID.Inode, Host: n.Host, Name: Text(n.Name), PID: n.PID, Error: Text(n.Err),
 		Sysctls: map[string]int64{}, Counters: map[string]uint64{},
 	}
 	if n.ID.Cookie != 0 {
@@ -73,14 +73,6 @@ func (in *Inspection) addNamespace(n *tcpq.Namespace, w *tcpq.Window, errs []tcp
 	}
 	if n.SynWalked {
 		out.UnattributedSyn = &n.UnattributedSyn
-	}
-	if n.Partial {
-		for _, e := range errs {
-			if e.Netns == n.ID.Inode {
-				out.Error = Text(e.Message)
-				break
-			}
-		}
 	}
 	if w != nil {
 		in.addMoved(&out, n, w)
@@ -184,7 +176,7 @@ func coverageOf(c *tcpq.Coverage) Coverage {
 	}
 	if c.Processes > 0 && !c.SocketsSearched && !c.Listns {
 		if c.DescriptorsLeft > 0 {
-			say("namespaces that only a descriptor of one of %d processes holds (--deep)", c.DescriptorsLeft)
+			say("namespaces that only a descriptor holds, in %d of %d processes (--deep)", c.DescriptorsLeft, c.Processes)
 		}
 		say("namespaces that only a socket or a single thread holds (--deep)")
 	}

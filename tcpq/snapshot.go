@@ -37,8 +37,10 @@ type Namespace struct {
 	SynWalked       bool
 	UnattributedSyn uint32
 
-	// Partial says that something could not be read: there is an Error.
-	Partial bool
+	// Err is why something in it could not be read, "" when all was. Denied
+	// says that it could not even be entered.
+	Err    string
+	Denied bool
 }
 
 // A Snapshot is a host at one instant, immutable once made. A dump is not
@@ -62,16 +64,15 @@ type Error struct {
 
 // Coverage says where was looked, and so what may have been missed.
 type Coverage struct {
-	Listns           bool // the kernel itself listed all namespaces
-	Processes        int  // processes seen
-	ProcessesDenied  int  // of them, those whose namespaces may not be seen
-	ProcessesHidden  bool // /proc hides other users' processes (hidepid)
-	MountNamespaces  int  // distinct mount namespaces searched for nsfs mounts
-	MountsDenied     int  // mount namespaces that could not be searched
-	DescriptorsLeft  int  // processes whose descriptors were not searched
-	SocketsSearched  bool // namespaces that only a socket holds were searched for
-	NamespacesDenied int  // namespaces seen but not entered
-	SynWalked        int  // namespaces whose SYN queues were counted
-	SynQuiet         int  // not counted: nothing there asked for it
-	SynOverBudget    int  // not counted: the time for it was used up
+	Listns          bool // the kernel itself listed all namespaces
+	Processes       int  // processes seen
+	ProcessesDenied int  // of them, those whose namespaces may not be seen
+	ProcessesHidden bool // /proc hides other users' processes (hidepid)
+	MountNamespaces int  // distinct mount namespaces searched for nsfs mounts
+	MountsDenied    int  // mount namespaces that could not be searched
+	DescriptorsLeft int  // processes whose descriptors were not searched
+	SocketsSearched bool // namespaces that only a socket holds were searched for
+	SynWalked       int  // namespaces whose SYN queues were counted
+	SynQuiet        int  // not counted: nothing there asked for it
+	SynOverBudget   int  // not counted: the time for it was used up
 }

@@ -163,3 +163,10 @@ func (n *NamespaceDelta) refused(l ListenerDelta) Refused {
 	others := n.Discards - mine
 	return Refused{Min: drops - min(drops, others), Max: min(mine, drops)}
 }
+
+// Extend adds the slot from prev to cur; without prev there is none yet.
+func (w *Window) Extend(prev, cur *Snapshot) {
+	if prev != nil {
+		w.Deltas = append(w.Deltas, Diff(prev, cur))
+	}
+}

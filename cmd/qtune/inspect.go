@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -117,11 +118,6 @@ func (o *inspectOptions) search() (host.Search, error) {
 	default:
 		return s, usageError("-o %s: want table, wide, json or yaml", o.Output)
 	}
-	switch collector.SynMode(o.Syn) {
-	case collector.SynAuto, collector.SynAll, collector.SynNever:
-	default:
-		return s, usageError("--syn %s: want auto, all or never", o.Syn)
-	}
 	if _, ok := listenerOrders[o.Sort]; !ok {
 		return s, usageError("--sort %s: want netns, loss, accept, syn, discards, port or owner", o.Sort)
 	}
@@ -149,13 +145,17 @@ func (o *inspectOptions) search() (host.Search, error) {
 
 // read takes a snapshot, or watches for the time asked.
 func (o *inspectOptions) read(ctx context.Context, search host.Search) (*inspection.Inspection, error) {
+	syn, err := parseSynMode(o.Syn)
+	if err != nil {
+		return nil, err
+	}
 	h, err := o.Global.open()
 	if err != nil {
 		return nil, err
 	}
 	progress := newProgress(o.Err)
 	defer progress.clear()
-	c := collector.New(h, collector.Options{Search: search, Syn: collector.SynMode(o.Syn), Progress: progress.say})
+	c := collector.New(h, collector.Options{Search: search, Syn: syn, Progress: progress.say})
 	var s *tcpq.Snapshot
 	var w *tcpq.Window
 	switch rec, recorded := h.(*host.Recording); {
@@ -175,13 +175,22 @@ func (o *inspectOptions) read(ctx context.Context, search host.Search) (*inspect
 	return inspection.From(s, w), nil
 }
 
+// parseSynMode reads the value of --syn.
+func parseSynMode(s string) (collector.SynMode, error) {
+	switch m := collector.SynMode(s); m {
+	case collector.SynAuto, collector.SynAll, collector.SynNever:
+		return m, nil
+	}
+	return "", usageError("--syn %s: want auto, all or never", s)
+}
+
 // nothingRead returns an error when not one namespace could be read.
 func nothingRead(s *tcpq.Snapshot) error {
-	if len(s.Namespaces) > 0 {
+	if slices.ContainsFunc(s.Namespaces, func(n tcpq.Namespace) bool { return !n.Denied }) {
 		return nil
 	}
-	for _, e := range s.Errors {
-		return fmt.Errorf("no network namespace could be read: %s: %s: %w", e.Stage, e.Message, host.ErrPermission)
+	for _, n := range s.Namespaces {
+		return fmt.Errorf("no network namespace could be read: net:[%d]: %s: %w", n.ID.Inode, n.Err, host.ErrPermission)
 	}
 	return fmt.Errorf("no network namespace could be read: %w", host.ErrGone)
 }
