@@ -12,6 +12,7 @@ package collector
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -52,6 +53,8 @@ type Options struct {
 
 	// Progress, when not nil, is told what is being done and how far it is.
 	Progress func(doing string, done, of int)
+
+	Log *slog.Logger // of every pass, at level debug; nil for none
 }
 
 // A Collector reads snapshots of one host.
@@ -70,6 +73,9 @@ type Collector struct {
 func New(h Host, o Options) *Collector {
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Collector{host: h, opts: o}
 }
@@ -123,6 +129,7 @@ func (c *Collector) newPass(found host.Found, prev *tcpq.Snapshot) (*pass, error
 	}
 	p := &pass{
 		collector: c,
+		began:     time.Now(),
 		snapshot: &tcpq.Snapshot{
 			Time: info.Time, Hostname: info.Name, Kernel: info.Kernel,
 			Coverage: found.Coverage,

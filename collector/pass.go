@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,7 @@ const maxAttempts = 3
 type pass struct {
 	collector *Collector
 	snapshot  *tcpq.Snapshot
+	began     time.Time
 	before    map[tcpq.NetnsID]*tcpq.Namespace // of the Snapshot before, nil when there is none
 	full      bool                             // sysctls and MPTCP marks too; otherwise a sample
 
@@ -105,6 +107,8 @@ func (p *pass) finish() *tcpq.Snapshot {
 	s := p.snapshot
 	p.fillHostWide()
 	s.Errors = joinErrors(s.Errors)
+	p.collector.opts.Log.Debug("read the host", "namespaces", len(s.Namespaces), "full", p.full,
+		"syn_walked", s.Coverage.SynWalked, "errors", len(s.Errors), "took", time.Since(p.began))
 	slices.SortFunc(s.Namespaces, func(a, b tcpq.Namespace) int {
 		return cmp.Or(-compareBool(a.Host, b.Host), cmp.Compare(a.ID.Inode, b.ID.Inode), cmp.Compare(a.ID.Cookie, b.ID.Cookie))
 	})

@@ -94,4 +94,4 @@ func (d *Diag) Netns() (cookie uint64) {
 }
 
 // Close closes the socket.
-func (d *Diag) Close() error { return d.conn.Close() }
+func (d *Diag) Close() { d.conn.Close() }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,7 @@ missing.`,
   sudo qtune inspect --pod shop/cart-0      # one pod
   sudo qtune inspect --netns /run/netns/blue --for 0 -o json
   qtune inspect --host test/hosts/plain     # a recorded host, no root needed`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Out, o.Err = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return inspect(cmd.Context(), o)
@@ -137,6 +138,9 @@ func (o *inspectOptions) search() (host.Search, error) {
 			s.Path = o.Netns
 		}
 	}
+	if ns, name, ok := strings.Cut(o.Filter.Pod, "/"); ok && (ns == "" || name == "") {
+		return s, usageError("--pod %s: want NAMESPACE/NAME or a uid", o.Filter.Pod)
+	}
 	if s.PID != 0 && o.Netns != "all" {
 		return s, usageError("--pid and --netns exclude each other: a process says which namespace")
 	}
@@ -155,7 +159,7 @@ func (o *inspectOptions) read(ctx context.Context, search host.Search) (*inspect
 	}
 	progress := newProgress(o.Err)
 	defer progress.clear()
-	c := collector.New(h, collector.Options{Search: search, Syn: syn, Progress: progress.say})
+	c := collector.New(h, collector.Options{Search: search, Syn: syn, Progress: progress.say, Log: o.Global.Log})
 	var s *tcpq.Snapshot
 	var w *tcpq.Window
 	switch rec, recorded := h.(*host.Recording); {

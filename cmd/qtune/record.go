@@ -79,7 +79,7 @@ func record(ctx context.Context, o recordOptions) error {
 		return err
 	}
 	progress := newProgress(o.Err)
-	c := collector.New(r, collector.Options{Search: host.Search{Deep: o.Deep}, Syn: syn, Progress: progress.say})
+	c := collector.New(r, collector.Options{Search: host.Search{Deep: o.Deep}, Syn: syn, Progress: progress.say, Log: o.Global.Log})
 	if o.For > 0 {
 		_, _, err = c.Watch(ctx, o.For, windowSlots)
 	} else {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -41,12 +40,22 @@ func exitCode(err error) int {
 	return exitError
 }
 
+// noArgs refuses arguments.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError("%s takes no argument %q (try %s --help)", cmd.CommandPath(), args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
 // globalOptions are the flags of every command.
 type globalOptions struct {
 	Host      string // a recording
 	Rootfs    string
 	LogLevel  string
 	LogFormat string
+
+	Log *slog.Logger // as the flags want it
 }
 
 func rootCommand() *cobra.Command {
@@ -58,9 +67,11 @@ func rootCommand() *cobra.Command {
 full its two queues are, who set their limit, and whether it loses connections.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			return setLog(os.Stderr, o.LogLevel, o.LogFormat)
+		Args:          noArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
+			o.Log, err = newLog(cmd.ErrOrStderr(), o.LogLevel, o.LogFormat)
+			return err
 		},
 	}
 	f := cmd.PersistentFlags()
@@ -73,22 +84,20 @@ full its two queues are, who set their limit, and whether it loses connections.`
 	return cmd
 }
 
-// setLog makes the log that all commands use.
-func setLog(w io.Writer, level, format string) error {
+// newLog makes the log of a command.
+func newLog(w io.Writer, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return usageError("--log-level %s: want debug, info, warn or error", level)
+		return nil, usageError("--log-level %s: want debug, info, warn or error", level)
 	}
 	o := &slog.HandlerOptions{Level: l}
 	switch format {
 	case "text":
-		slog.SetDefault(slog.New(slog.NewTextHandler(w, o)))
+		return slog.New(slog.NewTextHandler(w, o)), nil
 	case "json":
-		slog.SetDefault(slog.New(slog.NewJSONHandler(w, o)))
-	default:
-		return usageError("--log-format %s: want text or json", format)
+		return slog.New(slog.NewJSONHandler(w, o)), nil
 	}
-	return nil
+	return nil, usageError("--log-format %s: want text or json", format)
 }
 
 // open returns the host to read: this one or a recording.
@@ -103,7 +112,7 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of qtune",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "qtune", version)
 			return err

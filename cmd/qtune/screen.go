@@ -79,9 +79,9 @@ var listenerColumns = []struct {
 	cell func(*screen, *inspection.Listener) string
 }{
 	{column{title: "", least: 0}, false, func(_ *screen, l *inspection.Listener) string { return markOf(l).sign }},
-	{column{title: "NETNS", least: 10}, false, func(s *screen, l *inspection.Listener) string { return s.names[l.Netns] }},
+	{column{title: "NETNS", least: 8}, false, func(s *screen, l *inspection.Listener) string { return s.names[l.Netns] }},
 	{column{title: "LISTENER", least: 12}, false, func(_ *screen, l *inspection.Listener) string { return listenerText(l) }},
-	{column{title: "OWNER", least: 10}, false, func(_ *screen, l *inspection.Listener) string { return ownerText(l.Owner) }},
+	{column{title: "OWNER", least: 9}, false, func(_ *screen, l *inspection.Listener) string { return ownerText(l.Owner) }},
 	{column{title: "ACCEPT", right: true}, false, func(_ *screen, l *inspection.Listener) string {
 		return queueText(&l.AcceptQueue.Length, &l.AcceptQueue.Limit)
 	}},
@@ -89,9 +89,9 @@ var listenerColumns = []struct {
 	{column{title: "SYN", right: true}, false, func(_ *screen, l *inspection.Listener) string {
 		return queueText(l.SynQueue.Length, l.SynQueue.Limit)
 	}},
-	{column{title: "DISCARDED", right: true}, false, func(_ *screen, l *inspection.Listener) string { return discardsText(l) }},
+	{column{title: "DISCARDS", right: true}, false, func(_ *screen, l *inspection.Listener) string { return discardsText(l) }},
 	{column{title: "REFUSED", right: true}, false, func(_ *screen, l *inspection.Listener) string { return refusedText(l.Refused) }},
-	{column{title: "LIMIT SET BY"}, false, func(_ *screen, l *inspection.Listener) string { return l.LimitBoundBy }},
+	{column{title: "LIMIT BY", least: 9}, false, func(_ *screen, l *inspection.Listener) string { return l.LimitBoundBy }},
 	{column{title: "SYN BOUND BY"}, true, func(_ *screen, l *inspection.Listener) string { return l.SynQueue.BoundBy }},
 	{column{title: "KIND"}, true, func(_ *screen, l *inspection.Listener) string { return kindText(l) }},
 	{column{title: "UID", right: true}, true, func(_ *screen, l *inspection.Listener) string { return uidText(l.Owner) }},

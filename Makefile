@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Needs Linux, git, make and Go; nothing else. `make` alone lists the targets.
+
+export CGO_ENABLED := 0
+# One set of flags for every go command, so that all share one build cache.
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
+
+VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
+PREFIX  ?= /usr/local
+
+PKG      ?= ./...
+ARGS     ?=
+FUZZTIME ?= 20s
+RACE     ?=
+
+# -count=1: a result of yesterday says nothing about the kernel of today.
+TESTFLAGS := -count=1 -timeout=110s
+ifneq ($(RACE),)
+test: export CGO_ENABLED := 1
+TESTFLAGS := -count=1 -timeout=10m -race
+endif
+
+# Folders that are not written yet; their targets are not listed.
+ABSENT := $(if $(wildcard test/bench/*.go),,bench) $(if $(wildcard test/e2e/*.go),,e2e)
+
+.DEFAULT_GOAL := help
+.PHONY: help all inspect test cover lint fuzz bench generate e2e install clean bin/qtune
+
+help: ## list these targets
+	@awk -F ':.*## ' -v absent=' $(ABSENT) ' \
+		'/^[a-z0-9]+:.*## / && !index(absent, " " $$1 " ") { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+all: bin/qtune ## build bin/qtune
+
+bin/qtune:
+	@go build -ldflags '-X main.version=$(VERSION)' -o $@ ./cmd/qtune
+
+inspect: bin/qtune ## show this host's listeners, by sudo if need be (ARGS='--problems')
+	@if [ "$$(id -u)" -eq 0 ]; then \
+		exec ./bin/qtune inspect $(ARGS); \
+	elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || { [ -t 0 ] && sudo -v; }; }; then \
+		exec sudo ./bin/qtune inspect $(ARGS); \
+	else \
+		exec ./bin/qtune inspect $(ARGS); \
+	fi
+
+test: ## all tests but e2e, under two minutes; as root also those of the kernel (PKG=./tcpq, RACE=1)
+	@test/ci/gotest $(TESTFLAGS) $(PKG)
+	@[ "$$(id -u)" -eq 0 ] || echo 'Not root: the tests of the real kernel (TestKernel*) were skipped.'
+
+cover: ## coverage of tcpq, collector, collector/inetdiag and host; as root fails when too low
+	@test/ci/cover
+
+lint: bin/tools/golangci-lint ## golangci-lint, go vet for arm64, tidy go.mod, fresh generated files
+	bin/tools/golangci-lint run
+	GOARCH=arm64 go vet -tags e2e ./...
+	go mod tidy -diff
+	test/ci/fresh
+
+fuzz: ## every fuzz target in turn (FUZZTIME=20s each, PKG=./tcpq)
+	@test/ci/fuzz $(FUZZTIME) $(PKG)
+
+bench: ## compare with the C floor and ss, as root (ARGS=-smoke for a short one)
+	go run ./test/bench $(ARGS)
+
+generate: ## write the generated files anew
+	go generate ./...
+
+e2e: ## real servers and containers, as root
+	@ls test/e2e/*.go >/dev/null 2>&1 || { echo 'test/e2e is not written yet' >&2; exit 1; }
+	@test/ci/gotest -count=1 -timeout=30m -tags e2e ./test/e2e/...
+
+# Not rebuilt when there: `make all && sudo make install` needs no Go as root.
+install: ## install bin/qtune and the man pages (PREFIX=/usr/local, DESTDIR=)
+	@test -x bin/qtune || $(MAKE) --no-print-directory all
+	install -D -m 0755 bin/qtune $(DESTDIR)$(PREFIX)/bin/qtune
+	@for page in docs/man/*.1; do \
+		[ ! -e "$$page" ] || install -D -m 0644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}" || exit; \
+	done
+
+clean: ## remove what was built
+	rm -rf bin
+
+# The tools have a go.mod of their own; go.sum changes with every version.
+bin/tools/gotestsum: TOOL := gotest.tools/gotestsum
+bin/tools/golangci-lint: TOOL := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+bin/tools/gotestsum bin/tools/golangci-lint: test/tools/go.sum
+	@echo 'building $@$(if $(findstring lint,$@), (takes minutes, once))' >&2
+	@go build -C test/tools -ldflags '-s -w' -o ../../$@ $(TOOL)
+	@touch $@
