@@ -26,7 +26,9 @@ func (p *pass) readSynQueues(n *tcpq.Namespace, in host.Inside) {
 	cov := &p.snapshot.Coverage
 	switch p.synWanted(n) {
 	case synQuiet:
-		cov.SynQuiet++
+		if len(n.Listeners) > 0 {
+			cov.SynQuiet++
+		}
 		return
 	case synOverBudget:
 		cov.SynOverBudget++
@@ -35,8 +37,8 @@ func (p *pass) readSynQueues(n *tcpq.Namespace, in host.Inside) {
 	started := time.Now()
 	err := p.dumpSockets(in, host.SynRecvDump, 0, inetdiag.SynRecv)
 	p.collector.synSpent += time.Since(started)
-	if errors.Is(err, host.ErrAbsent) {
-		cov.SynQuiet++ // a recording without it
+	if errors.Is(err, host.ErrAbsent) { // a recording without it
+		cov.SynQuiet++
 		return
 	}
 	if err != nil {

@@ -231,23 +231,26 @@ func (d *discovery) searchMounts(procs []Process) {
 	}
 }
 
-// searchKernel asks the kernel itself, where it can be asked.
+// searchKernel asks the kernel itself, where it can be asked. Without the
+// capabilities it needs it names only some: then what it says is not all.
 func (d *discovery) searchKernel() {
 	ids, err := listNetns()
 	if err != nil {
 		return // no listns(2), or not permitted: the other sources stand
 	}
+	listed := map[uint64]bool{}
 	for _, id := range ids {
 		fd, err := openNetnsID(id)
 		if err != nil {
 			continue // ended meanwhile
 		}
 		if inode, err := inodeOf(fd); err == nil {
+			listed[inode] = true
 			d.at(inode).addDoor(door{id: id})
 		}
 		unix.Close(fd)
 	}
-	d.found.Coverage.Listns = true
+	d.found.Coverage.Listns = len(listed) == len(d.byInode)
 }
 
 // searchThreads finds namespaces that a single thread entered.

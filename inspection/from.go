@@ -174,7 +174,11 @@ func coverageOf(c *tcpq.Coverage) Coverage {
 	if c.MountsDenied > 0 {
 		say("the mounts of %d mount namespaces could not be read", c.MountsDenied)
 	}
-	if c.Processes > 0 && !c.SocketsSearched && !c.Listns {
+	switch {
+	case c.Processes == 0 || c.SocketsSearched: // one namespace was asked for, or all was searched
+	case c.Listns:
+		say("namespaces that only a socket holds (--deep)")
+	default:
 		if c.DescriptorsLeft > 0 {
 			say("namespaces that only a descriptor holds, in %d of %d processes (--deep)", c.DescriptorsLeft, c.Processes)
 		}

@@ -64,7 +64,7 @@ type Error struct {
 
 // Coverage says where was looked, and so what may have been missed.
 type Coverage struct {
-	Listns          bool // the kernel itself listed all namespaces
+	Listns          bool // the kernel listed all namespaces but those that only a socket holds
 	Processes       int  // processes seen
 	ProcessesDenied int  // of them, those whose namespaces may not be seen
 	ProcessesHidden bool // /proc hides other users' processes (hidepid)

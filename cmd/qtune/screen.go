@@ -39,6 +39,7 @@ func writeTable(w io.Writer, in *inspection.Inspection, style tableStyle) error 
 	if len(in.Listeners) > 0 {
 		s.listeners()
 	}
+	fmt.Fprintln(s.w)
 	s.window()
 	s.elsewhere()
 	s.missing()
@@ -125,11 +126,14 @@ func (s *screen) listeners() {
 		t.rows[i] = row{cells: r, style: m.style}
 	}
 	fmt.Fprintln(s.w)
-	t.write(s.w, s.style.Width, s.style.Colour) //nolint:errcheck // bufio keeps the error for the last Flush
-	fmt.Fprintln(s.w)
+	t.write(s.w, s.style.Width, s.style.Colour)
+	delete(marks, markNone.sign)
+	if len(marks) > 0 {
+		fmt.Fprintln(s.w)
+	}
 	for _, m := range allMarks {
-		if marks[m.sign] && m.legend != "" {
-			fmt.Fprintf(s.w, "%s %s\n", m.sign, m.legend)
+		if marks[m.sign] {
+			fmt.Fprintf(s.w, "%s  %s\n", m.sign, m.legend)
 		}
 	}
 }
@@ -143,7 +147,7 @@ var (
 	markFull = mark{"#", styleRed, "a queue is full"}
 	markNear = mark{"+", styleYel, "a queue is over three quarters full, or was while it was watched"}
 	markNone = mark{}
-	allMarks = []mark{markLoss, markFull, markNear, markNone}
+	allMarks = []mark{markLoss, markFull, markNear}
 )
 
 func markOf(l *inspection.Listener) mark {

@@ -40,7 +40,7 @@ const (
 )
 
 // write writes the table, no line longer than width unless that is 0.
-func (t *table) write(w *bufio.Writer, width int, colour bool) error {
+func (t *table) write(w *bufio.Writer, width int, colour bool) {
 	widths := t.widths(width)
 	titles := make([]string, len(t.columns))
 	for i, c := range t.columns {
@@ -50,7 +50,6 @@ func (t *table) write(w *bufio.Writer, width int, colour bool) error {
 	for _, r := range t.rows {
 		t.line(w, r, widths, colour)
 	}
-	return w.Flush()
 }
 
 // widths returns how wide each column is. When all together are too wide, the
