@@ -133,20 +133,20 @@ func (d *discovery) addHost() error {
 	if err == nil || !errors.Is(err, ErrPermission) {
 		return err
 	}
-	if !isInitialNetns(d.own) {
+	if !d.live.inInitialNetns() {
 		return fmt.Errorf("the host's network namespace: %w (CAP_SYS_PTRACE)", err)
 	}
 	d.at(d.own)
 	return nil
 }
 
-// markHost marks the namespace of process 1 or, where that may not be seen, the
-// kernel's first one.
+// markHost marks the namespace of process 1 or, where that may not be seen, this
+// process's if it is the kernel's first one.
 func (d *discovery) markHost() {
 	fd, err := unix.Open(d.live.path("proc/1/ns/net"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		for inode, ns := range d.byInode {
-			ns.Host = isInitialNetns(inode)
+		if ns := d.byInode[d.own]; ns != nil {
+			ns.Host = d.live.inInitialNetns()
 		}
 		return
 	}
@@ -167,6 +167,7 @@ func (d *discovery) searchAll(ctx context.Context, deep bool) error {
 	d.found.Processes = procs
 	d.found.Coverage.Processes = len(procs)
 	d.found.Coverage.ProcessesHidden = d.live.hidesProcesses()
+	d.found.Coverage.OwnPIDNamespace = !d.live.inInitialPIDNamespace()
 	d.at(d.own)
 	d.searchMounts(procs) // first: a mount lasts longer than a process
 	for _, p := range procs {
@@ -250,7 +251,7 @@ func (d *discovery) searchKernel() {
 		}
 		unix.Close(fd)
 	}
-	d.found.Coverage.Listns = len(listed) == len(d.byInode)
+	d.found.Coverage.Listns = len(listed) == len(d.byInode) && d.live.mayListAll()
 }
 
 // searchThreads finds namespaces that a single thread entered.
@@ -276,17 +277,14 @@ func (d *discovery) searchDescriptors(p Process) {
 		return
 	}
 	defer unix.Close(pidfd)
+	seen := map[uint64]bool{} // cookies of namespaces this process has sockets in
 	err = d.live.Descriptors(p.PID, func(fd Descriptor) {
 		if fd.Netns {
 			d.addDescriptor(p.PID, fd)
 			return
 		}
-		netns, err := netnsOfSocket(pidfd, fd.FD)
-		if err != nil {
-			return
-		}
-		defer unix.Close(netns)
-		if inode, err := inodeOf(netns); err == nil && inode != p.Netns {
+		inode, err := inodeOfSocket(pidfd, fd.FD, seen)
+		if err == nil && inode != 0 && inode != p.Netns {
 			d.at(inode).addDoor(door{socket: socketRef{p.PID, fd.FD}})
 		}
 	})
@@ -304,11 +302,4 @@ func (l *Live) NamespaceOf(pid int, fd Descriptor) *Namespace {
 	d := discovery{live: l, byInode: map[uint64]*Namespace{}}
 	d.addDescriptor(pid, fd)
 	return d.byInode[fd.Inode]
-}
-
-// hidesProcesses reports whether /proc was mounted so that other users'
-// processes are missing from it.
-func (l *Live) hidesProcesses() bool {
-	_, err := os.Stat(l.path("proc/1"))
-	return err != nil
 }

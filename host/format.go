@@ -30,7 +30,7 @@ import (
 //	    INODE/sysctl, devices     NAME = VALUE, NUMBER NAME
 //	    INODE/FILE.error          instead of FILE: why it could not be read
 //	proc/PID/                     the processes that hold listeners
-//	denied.json                   those whose descriptors could not be seen
+//	processes.json                the numbers of all processes
 //	cgroups                       ID PATH
 //	pods.json                     the pods of the kubelet's log folders
 const formatVersion = 1
@@ -61,6 +61,12 @@ type netnsFile struct {
 	PID    int    `json:"pid,omitempty"`
 }
 
+// A procsFile is processes.json.
+type procsFile struct {
+	All    []int `json:"all"`
+	Denied []int `json:"denied,omitempty"` // those whose descriptors may not be seen
+}
+
 // Files with a name of their own.
 const (
 	metaName    = "meta.json"
@@ -71,7 +77,7 @@ const (
 	enterName   = "enter"
 	cgroupsName = "cgroups"
 	podsName    = "pods.json"
-	deniedName  = "denied.json"
+	procsName   = "processes.json"
 	errorSuffix = ".error"
 )
 

@@ -111,6 +111,8 @@ const (
 
 // A PodLog is a pod as the kubelet's log folders name it.
 type PodLog struct {
-	Namespace, Name, UID string
-	Containers           map[string]string // id to name; "" holds the name of an only container
+	Namespace  string            `json:"namespace"`
+	Name       string            `json:"name"`
+	UID        string            `json:"uid"`
+	Containers map[string]string `json:"containers"` // id to name; "" holds the name of an only container
 }

@@ -60,5 +60,3 @@ func openNetnsID(id uint64) (int, error) {
 	}
 	return fd, nil
 }
-
-func isInitialNetns(inode uint64) bool { return inode == 0xEFFFFFF9 }

@@ -29,7 +29,7 @@ type Recorder struct {
 	step    int // of the pass under way; -1 before the first
 	found   foundFile
 	fds     map[int][]Descriptor
-	denied  []int // processes whose descriptors may not be seen
+	procs   procsFile
 	cgroups map[uint64]string
 	err     error // the first write that failed
 }
@@ -77,7 +77,25 @@ func (r *Recorder) Info() (Info, error) {
 func (r *Recorder) Namespaces(ctx context.Context, s Search) (Found, error) {
 	found, err := r.Live.Namespaces(ctx, s)
 	r.found = foundFile{Coverage: found.Coverage, Errors: found.Errors}
+	r.keepProcesses(found.Processes)
 	return found, err
+}
+
+// Processes keeps the numbers of the processes.
+func (r *Recorder) Processes(ctx context.Context) ([]Process, error) {
+	all, err := r.Live.Processes(ctx)
+	r.keepProcesses(all)
+	return all, err
+}
+
+func (r *Recorder) keepProcesses(all []Process) {
+	if all == nil {
+		return
+	}
+	r.procs.All = r.procs.All[:0]
+	for _, p := range all {
+		r.procs.All = append(r.procs.All, p.PID)
+	}
 }
 
 // Visit keeps what is read inside.
@@ -105,8 +123,8 @@ func (r *Recorder) Descriptors(pid int, each func(Descriptor)) error {
 		r.fds[pid] = append(r.fds[pid], d)
 		each(d)
 	})
-	if errors.Is(err, ErrPermission) && !slices.Contains(r.denied, pid) {
-		r.denied = append(r.denied, pid)
+	if errors.Is(err, ErrPermission) && !slices.Contains(r.procs.Denied, pid) {
+		r.procs.Denied = append(r.procs.Denied, pid)
 	}
 	return err
 }
@@ -160,9 +178,7 @@ func (r *Recorder) Close() error {
 	}
 	slices.Sort(lines)
 	r.write(cgroupsName, []byte(strings.Join(lines, "\n")+"\n"))
-	if len(r.denied) > 0 {
-		r.writeJSON(deniedName, r.denied)
-	}
+	r.writeJSON(procsName, r.procs)
 	return r.err
 }
 

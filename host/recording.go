@@ -7,7 +7,6 @@ package host
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -78,7 +77,7 @@ func (r *Recording) foundFile() (f foundFile, err error) {
 }
 
 // Namespaces returns the namespaces of the step.
-func (r *Recording) Namespaces(_ context.Context, s Search) (Found, error) {
+func (r *Recording) Namespaces(ctx context.Context, s Search) (Found, error) {
 	if s.Path != "" {
 		return Found{}, fmt.Errorf("--netns %s: a recording has no paths, name the namespace by its number", s.Path)
 	}
@@ -91,6 +90,11 @@ func (r *Recording) Namespaces(_ context.Context, s Search) (Found, error) {
 		return Found{}, err
 	}
 	found := Found{Coverage: f.Coverage, Errors: f.Errors}
+	if s.All() {
+		if found.Processes, err = r.Processes(ctx); err != nil {
+			return Found{}, err
+		}
+	}
 	for _, e := range entries {
 		inode, err := strconv.ParseUint(e.Name(), 10, 64)
 		if err != nil {
@@ -126,31 +130,18 @@ func (r *Recording) Visit(ctx context.Context, all []*Namespace, look func(*Name
 	return nil
 }
 
-// Processes returns the processes that were recorded.
+// Processes returns the processes there were; those that held no listener are
+// only numbers.
 func (r *Recording) Processes(context.Context) ([]Process, error) {
-	entries, err := os.ReadDir(r.path("proc"))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	var f procsFile
+	if err := readJSON(r.path(procsName), &f); err != nil {
 		return nil, err
 	}
 	all := []Process{}
-	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil {
-			all = append(all, Process{PID: pid})
-		}
+	for _, pid := range f.All {
+		all = append(all, Process{PID: pid})
 	}
-	for _, pid := range r.denied() {
-		all = append(all, Process{PID: pid, Denied: true})
-	}
-	slices.SortFunc(all, func(a, b Process) int { return cmp.Compare(a.PID, b.PID) })
 	return all, nil
-}
-
-// denied returns the processes whose descriptors could not be seen.
-func (r *Recording) denied() (pids []int) {
-	if err := readJSON(r.path(deniedName), &pids); err != nil {
-		return nil // there were none
-	}
-	return pids
 }
 
 // Process returns a process that was recorded. Its Argv has #LENGTH for what was
@@ -182,10 +173,7 @@ func (r *Recording) Process(pid int) (ProcessInfo, error) {
 func (r *Recording) Descriptors(pid int, each func(Descriptor)) error {
 	content, err := os.ReadFile(r.path("proc", strconv.Itoa(pid), "fds"))
 	if err != nil {
-		if slices.Contains(r.denied(), pid) {
-			return ErrPermission
-		}
-		return meaning(err)
+		return r.whyNoDescriptors(pid)
 	}
 	lines := bufio.NewScanner(bytes.NewReader(content))
 	for lines.Scan() {
@@ -196,6 +184,18 @@ func (r *Recording) Descriptors(pid int, each func(Descriptor)) error {
 		each(d)
 	}
 	return lines.Err()
+}
+
+// whyNoDescriptors says why those of a process were not recorded.
+func (r *Recording) whyNoDescriptors(pid int) error {
+	var f procsFile
+	if err := readJSON(r.path(procsName), &f); err != nil {
+		return err
+	}
+	if slices.Contains(f.Denied, pid) {
+		return ErrPermission
+	}
+	return nil // it held no listener
 }
 
 // NamespaceOf returns a namespace that can no longer be entered: those that were

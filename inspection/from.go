@@ -168,6 +168,9 @@ func coverageOf(c *tcpq.Coverage) Coverage {
 	if c.ProcessesHidden {
 		say("processes of other users are hidden from /proc (hidepid): namespaces and owners may be missing")
 	}
+	if c.OwnPIDNamespace {
+		say("whatever is outside this PID namespace (in a container: share the host's, hostPID in Kubernetes)")
+	}
 	if c.ProcessesDenied > 0 {
 		say("%d of %d processes may not be looked into (CAP_SYS_PTRACE)", c.ProcessesDenied, c.Processes)
 	}

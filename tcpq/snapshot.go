@@ -68,6 +68,7 @@ type Coverage struct {
 	Processes       int  // processes seen
 	ProcessesDenied int  // of them, those whose namespaces may not be seen
 	ProcessesHidden bool // /proc hides other users' processes (hidepid)
+	OwnPIDNamespace bool // only the processes of this PID namespace can be seen
 	MountNamespaces int  // distinct mount namespaces searched for nsfs mounts
 	MountsDenied    int  // mount namespaces that could not be searched
 	DescriptorsLeft int  // processes whose descriptors were not searched

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package tcpq
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+)
+
+var (
+	blue  = NetnsID{Inode: 4026532001, Cookie: 7}
+	green = NetnsID{Inode: 4026532002, Cookie: 8}
+	start = time.Date(2026, 5, 2, 3, 0, 0, 0, time.UTC)
+)
+
+// listener makes a Listener with an accept queue of 128 and what it discarded.
+func listener(cookie uint64, queued, discards uint32) Listener {
+	return Listener{
+		Cookie: cookie, Inode: uint32(cookie), Accept: Queue{queued, 128},
+		Discards: discards, DiscardsKnown: true,
+	}
+}
+
+// snapshot makes a Snapshot of one namespace.
+func snapshot(id NetnsID, drops uint64, listeners ...Listener) *Snapshot {
+	slices.SortFunc(listeners, func(a, b Listener) int { return cmp.Compare(a.Cookie, b.Cookie) })
+	return &Snapshot{Namespaces: []Namespace{{
+		ID: id, Counters: counts(map[Counter]uint64{ListenDrops: drops}), Listeners: listeners,
+	}}}
+}
+
+func TestDiff(t *testing.T) {
+	tests := []struct {
+		name      string
+		prev, cur *Snapshot
+		want      map[NetnsID]*NamespaceDelta
+	}{
+		{
+			"what changed at a listener",
+			snapshot(blue, 10, listener(1, 3, 100)), snapshot(blue, 12, listener(1, 9, 105)),
+			map[NetnsID]*NamespaceDelta{blue: {
+				Counters:  counts(map[Counter]uint64{ListenDrops: 2}),
+				Listeners: map[uint64]ListenerDelta{1: {Discards: 5, Peak: 9}}, Discards: 5, Discarded: 1,
+			}},
+		},
+		{
+			"the peak is the longer sample",
+			snapshot(blue, 0, listener(1, 9, 0)), snapshot(blue, 0, listener(1, 3, 0)),
+			map[NetnsID]*NamespaceDelta{blue: {
+				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
+				Listeners: map[uint64]ListenerDelta{1: {Peak: 9}},
+			}},
+		},
+		{
+			"a quiet empty listener is absent",
+			snapshot(blue, 10, listener(1, 0, 100)), snapshot(blue, 10, listener(1, 0, 100)),
+			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{}}},
+		},
+		{
+			"a listener that comes has no delta",
+			snapshot(blue, 10, listener(1, 0, 0)), snapshot(blue, 10, listener(1, 0, 4), listener(2, 50, 1000)),
+			map[NetnsID]*NamespaceDelta{blue: {
+				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
+				Listeners: map[uint64]ListenerDelta{1: {Discards: 4}}, Discards: 4, Discarded: 1,
+			}},
+		},
+		{
+			"a listener that goes has no delta",
+			snapshot(blue, 10, listener(1, 50, 1000), listener(2, 0, 0)), snapshot(blue, 10, listener(2, 0, 4)),
+			map[NetnsID]*NamespaceDelta{blue: {
+				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
+				Listeners: map[uint64]ListenerDelta{2: {Discards: 4}}, Discards: 4, Discarded: 1,
+			}},
+		},
+		{
+			"the last goes, others come and stay",
+			snapshot(blue, 0, listener(2, 0, 0), listener(5, 0, 0), listener(9, 0, 0)),
+			snapshot(blue, 0, listener(1, 0, 9), listener(3, 0, 9), listener(5, 0, 2), listener(7, 0, 9)),
+			map[NetnsID]*NamespaceDelta{blue: {
+				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
+				Listeners: map[uint64]ListenerDelta{5: {Discards: 2}}, Discards: 2, Discarded: 1,
+			}},
+		},
+		{
+			"discards wrap at 32 bits",
+			snapshot(blue, 0, listener(1, 0, 1<<32-3)), snapshot(blue, 0, listener(1, 0, 4)),
+			map[NetnsID]*NamespaceDelta{blue: {
+				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
+				Listeners: map[uint64]ListenerDelta{1: {Discards: 7}}, Discards: 7, Discarded: 1,
+			}},
+		},
+		{
+			"discards the kernel does not show are none",
+			&Snapshot{Namespaces: []Namespace{{ID: blue, Listeners: []Listener{{Cookie: 1, Discards: 0}}}}},
+			&Snapshot{Namespaces: []Namespace{{ID: blue, Listeners: []Listener{{Cookie: 1, Discards: 9, DiscardsKnown: true}}}}},
+			map[NetnsID]*NamespaceDelta{blue: {Listeners: map[uint64]ListenerDelta{}}},
+		},
+		{
+			"the same inode with another cookie is another socket",
+			snapshot(blue, 0, Listener{Cookie: 1, Inode: 99, Accept: Queue{200, 128}, Discards: 5, DiscardsKnown: true}),
+			snapshot(blue, 0, Listener{Cookie: 2, Inode: 99, Accept: Queue{200, 128}, Discards: 50, DiscardsKnown: true}),
+			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{}}},
+		},
+		{
+			"the same inode with another cookie is another namespace",
+			snapshot(blue, 10, listener(1, 200, 5)), snapshot(NetnsID{blue.Inode, blue.Cookie + 1}, 50, listener(1, 200, 50)),
+			map[NetnsID]*NamespaceDelta{},
+		},
+		{
+			"the same cookie of a socket in another namespace is another socket",
+			snapshot(blue, 10, listener(1, 200, 5)), snapshot(green, 50, listener(1, 200, 50)),
+			map[NetnsID]*NamespaceDelta{},
+		},
+		{
+			"full in the earlier sample",
+			snapshot(blue, 0, listener(1, 129, 0)), snapshot(blue, 0, listener(1, 0, 0)),
+			map[NetnsID]*NamespaceDelta{blue: {
+				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
+				Listeners: map[uint64]ListenerDelta{1: {Peak: 129, Full: true}},
+			}},
+		},
+		{
+			"full in the later sample",
+			snapshot(blue, 0, listener(1, 0, 0)), snapshot(blue, 0, listener(1, 129, 0)),
+			map[NetnsID]*NamespaceDelta{blue: {
+				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
+				Listeners: map[uint64]ListenerDelta{1: {Peak: 129, Full: true}},
+			}},
+		},
+		{
+			"at the limit is not yet full",
+			snapshot(blue, 0, listener(1, 128, 0)), snapshot(blue, 0, listener(1, 128, 0)),
+			map[NetnsID]*NamespaceDelta{blue: {
+				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
+				Listeners: map[uint64]ListenerDelta{1: {Peak: 128}},
+			}},
+		},
+		{
+			"a SYN queue at its limit is full",
+			snapshot(blue, 0, Listener{Cookie: 1}),
+			snapshot(blue, 0, Listener{Cookie: 1, Syn: SynQueue{Queue: Queue{97, 97}, Counted: true, MaxKnown: true}}),
+			map[NetnsID]*NamespaceDelta{blue: {
+				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
+				Listeners: map[uint64]ListenerDelta{1: {Full: true}},
+			}},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.prev.Time, tt.cur.Time = start, start.Add(time.Second)
+			got := Diff(tt.prev, tt.cur)
+			if got.Start != tt.prev.Time || got.End != tt.cur.Time {
+				t.Errorf("Diff = from %v to %v, want from %v to %v", got.Start, got.End, tt.prev.Time, tt.cur.Time)
+			}
+			if !reflect.DeepEqual(got.Namespaces, tt.want) {
+				t.Errorf("Diff = %+v, want %+v", describe(got.Namespaces), describe(tt.want))
+			}
+		})
+	}
+}
+
+// TestDiffOfSuccessors proves that a sequence leaves nothing of a socket that
+// went to one that came.
+func TestDiffOfSuccessors(t *testing.T) {
+	var w Window
+	samples := []*Snapshot{
+		snapshot(blue, 100, listener(1, 129, 100)),
+		snapshot(blue, 200, listener(1, 129, 200)),
+		snapshot(NetnsID{blue.Inode, 9}, 0, listener(3, 0, 0)), // the number was reused
+		snapshot(NetnsID{blue.Inode, 9}, 0, listener(3, 0, 0)),
+	}
+	for i, s := range samples[1:] {
+		w.Deltas = append(w.Deltas, Diff(samples[i], s))
+	}
+	old, young := w.Listener(ListenerID{blue, 1}), w.Listener(ListenerID{NetnsID{blue.Inode, 9}, 3})
+	if want := (ListenerWindow{Slots: 1, Discards: 100, Peak: 129, Refused: Refused{100, 100}}); old != want {
+		t.Errorf("Listener(the one before) = %+v, want %+v", old, want)
+	}
+	if want := (ListenerWindow{Slots: 1}); young != want {
+		t.Errorf("Listener(its successor) = %+v, want %+v", young, want)
+	}
+	if moved, ok := w.Counters(NetnsID{blue.Inode, 9}); moved.Value(ListenDrops) != 0 || !ok {
+		t.Errorf("Counters(the successor) = %d, %t, want 0, true", moved.Value(ListenDrops), ok)
+	}
+}
+
+func describe(m map[NetnsID]*NamespaceDelta) (all []NamespaceDelta) {
+	for _, d := range m {
+		all = append(all, *d)
+	}
+	return all
+}
+
+// TestRefused holds the rule of loss in design.md 3, sentence by sentence.
+func TestRefused(t *testing.T) {
+	quiet, full := uint32(0), uint32(129)
+	tests := []struct {
+		name      string
+		drops     uint64 // how far ListenDrops moved
+		queued    []uint32
+		discarded []uint32
+		want      []Refused
+	}{
+		{"nothing moved", 0, []uint32{quiet}, []uint32{0}, []Refused{{}}},
+		{"discards are no loss when nothing was refused", 0, []uint32{quiet}, []uint32{20}, []Refused{{}}},
+		{"a full queue is no loss when nothing was refused", 0, []uint32{full}, []uint32{20}, []Refused{{}}},
+		{"what was refused is not of a listener that discarded nothing", 7, []uint32{full}, []uint32{0}, []Refused{{}}},
+		{"the only discarder lost it, though no sample saw it full", 7, []uint32{quiet, quiet}, []uint32{7, 0}, []Refused{{7, 7}, {}}},
+		{"a scanned innocent beside the victim", 7, []uint32{quiet, full}, []uint32{50, 7}, []Refused{{}, {0, 7}}},
+		{"what the scanned one cannot have taken is the victim's", 60, []uint32{quiet, full}, []uint32{50, 60}, []Refused{{}, {10, 60}}},
+		{"two candidates are suspected, neither is certain", 10, []uint32{full, full}, []uint32{10, 10}, []Refused{{0, 10}, {0, 10}}},
+		{"two candidates share what neither can have taken alone", 10, []uint32{full, full}, []uint32{7, 6}, []Refused{{4, 7}, {3, 6}}},
+		{"two candidates, all of it certain", 13, []uint32{full, full}, []uint32{7, 6}, []Refused{{7, 7}, {6, 6}}},
+		{"two that discarded and no full sample: nobody is accused", 10, []uint32{quiet, quiet}, []uint32{7, 6}, []Refused{{}, {}}},
+		{"one at its limit is not yet full", 10, []uint32{128, quiet}, []uint32{7, 6}, []Refused{{}, {}}},
+		{"a refused final ACK is discarded twice", 3, []uint32{full}, []uint32{6}, []Refused{{3, 3}}},
+		{"discards beyond what was refused were harmless", 7, []uint32{full}, []uint32{50}, []Refused{{7, 7}}},
+		{"counters are read after the listeners: the rest is nobody's", 100, []uint32{full}, []uint32{5}, []Refused{{5, 5}}},
+		{"the rest of two is nobody's", 100, []uint32{full, full}, []uint32{5, 6}, []Refused{{5, 5}, {6, 6}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var before, after []Listener
+			for i, n := range tt.discarded {
+				before = append(before, listener(uint64(i+1), 0, 1000))
+				after = append(after, listener(uint64(i+1), tt.queued[i], 1000+n))
+			}
+			w := Window{Deltas: []Delta{Diff(snapshot(blue, 500, before...), snapshot(blue, 500+tt.drops, after...))}}
+			for i, want := range tt.want {
+				got := w.Listener(ListenerID{blue, uint64(i + 1)})
+				if got.Refused != want || got.Refused.Loss() != (want.Max > 0) {
+					t.Errorf("Listener(%d).Refused = %+v, loss %t, want %+v", i+1, got.Refused, got.Refused.Loss(), want)
+				}
+				if got.Discards != uint64(tt.discarded[i]) || got.Slots != 1 {
+					t.Errorf("Listener(%d) = %+v, want %d discards in 1 slot", i+1, got, tt.discarded[i])
+				}
+			}
+		})
+	}
+}
+
+// TestRefusedWithoutDiscards: Linux 4.4 shows no discards, and so nothing can be
+// attributed.
+func TestRefusedWithoutDiscards(t *testing.T) {
+	l := Listener{Cookie: 1, Accept: Queue{129, 128}}
+	w := Window{Deltas: []Delta{Diff(snapshot(blue, 0, l), snapshot(blue, 9, l))}}
+	if got, want := w.Listener(ListenerID{blue, 1}), (ListenerWindow{Slots: 1, Peak: 129}); got != want {
+		t.Errorf("Listener = %+v, want %+v", got, want)
+	}
+}
+
+func TestWindow(t *testing.T) {
+	id := ListenerID{blue, 1}
+	var empty Window
+	if got := empty.Listener(id); got != (ListenerWindow{}) || empty.Duration() != 0 {
+		t.Errorf("an empty window = %+v, %v, want nothing", got, empty.Duration())
+	}
+	if _, ok := empty.Counters(blue); ok {
+		t.Error("Counters of an empty window are known, want unknown")
+	}
+
+	samples := []*Snapshot{
+		snapshot(blue, 10, listener(1, 3, 0)),
+		snapshot(blue, 15, listener(1, 129, 5)),
+		snapshot(green, 0), // blue was missed once
+		snapshot(blue, 90, listener(1, 40, 20)),
+		snapshot(blue, 91, listener(1, 7, 21), listener(2, 0, 9)),
+	}
+	var w Window
+	for i, s := range samples {
+		s.Time = start.Add(time.Duration(i) * time.Second)
+		if i > 0 {
+			w.Deltas = append(w.Deltas, Diff(samples[i-1], s))
+		}
+	}
+	if got := w.Duration(); got != 4*time.Second {
+		t.Errorf("Duration() = %v, want 4s", got)
+	}
+	if got, want := w.Listener(id), (ListenerWindow{Slots: 2, Discards: 6, Peak: 129, Refused: Refused{6, 6}}); got != want {
+		t.Errorf("Listener(%v) = %+v, want %+v", id, got, want)
+	}
+	if got, want := w.Listener(ListenerID{blue, 2}), (ListenerWindow{Slots: 2}); got != want {
+		t.Errorf("Listener(one that came) = %+v, want %+v", got, want)
+	}
+	if moved, ok := w.Counters(blue); !ok || moved.Value(ListenDrops) != 6 {
+		t.Errorf("Counters(blue) = %d, %t, want 6", moved.Value(ListenDrops), ok)
+	}
+	if _, ok := w.Counters(green); ok {
+		t.Error("Counters(green), seen once, are known, want unknown")
+	}
+}
+
+// TestWindowLossBounds makes namespaces in which it is known which packets were
+// refused where, and asks whether the bounds hold the truth.
+func TestWindowLossBounds(t *testing.T) {
+	for seed := range uint64(2000) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		listeners := 1 + r.IntN(4)
+		slots := 1 + r.IntN(5)
+		exact := seed%2 == 0 // every refused packet is among the discards; otherwise some listener came or went
+
+		now := make([]Listener, listeners)
+		for i := range now {
+			now[i] = listener(uint64(i+1), 0, r.Uint32()) // anywhere, so that it wraps now and then
+		}
+		drops := r.Uint64N(1000)
+		prev := snapshot(blue, drops, slices.Clone(now)...)
+		var w Window
+		truth := make([][]uint64, listeners) // what each slot refused
+		certain := make([][]bool, listeners) // the rule applies in the slot
+		refused := make([]uint64, slots)
+		for s := range slots {
+			for i := range now {
+				n, scans := r.Uint64N(20), r.Uint32N(20)*r.Uint32N(2)
+				if r.IntN(3) == 0 {
+					n = 0
+				}
+				truth[i] = append(truth[i], n)
+				now[i].Discards += uint32(n) + scans
+				now[i].Accept.Len = 0
+				if n > 0 {
+					now[i].Accept.Len = 129
+				}
+				certain[i] = append(certain[i], n > 0)
+				refused[s] += n
+			}
+			if !exact {
+				refused[s] += r.Uint64N(50)
+			}
+			drops += refused[s]
+			cur := snapshot(blue, drops, slices.Clone(now)...)
+			w.Deltas = append(w.Deltas, Diff(prev, cur))
+			prev = cur
+		}
+
+		moved, _ := w.Counters(blue)
+		for i := range now {
+			id := ListenerID{blue, uint64(i + 1)}
+			var sum Refused
+			for s := range slots {
+				one := Window{Deltas: w.Deltas[s : s+1]}
+				got := one.Listener(id).Refused
+				sum.Min += got.Min
+				sum.Max += got.Max
+				if got.Min > got.Max || got.Max > refused[s] {
+					t.Fatalf("seed %d slot %d listener %d: %+v of %d refused, want 0 <= min <= max <= refused", seed, s, i, got, refused[s])
+				}
+				if exact && certain[i][s] && (truth[i][s] < got.Min || truth[i][s] > got.Max) {
+					t.Fatalf("seed %d slot %d listener %d: %+v, want %d within", seed, s, i, got, truth[i][s])
+				}
+			}
+			got := w.Listener(id)
+			if got.Refused != sum {
+				t.Fatalf("seed %d listener %d: Refused = %+v, want the sum of the slots %+v", seed, i, got.Refused, sum)
+			}
+			if got.Refused.Max > moved.Value(ListenDrops) || got.Refused.Max > got.Discards {
+				t.Fatalf("seed %d listener %d: %+v, want no more than the %d refused and the discards", seed, i, got, moved.Value(ListenDrops))
+			}
+		}
+	}
+}
