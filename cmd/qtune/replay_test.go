@@ -45,6 +45,22 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestReadmeShowsARealScreen compares the README's screen with the recorded
+// host it names.
+func TestReadmeShowsARealScreen(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	screen, err := os.ReadFile("../../test/hosts/pods/want/inspect.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(readme, screen) {
+		t.Errorf("README.md does not show test/hosts/pods as it is now; put this into it:\n%s", screen)
+	}
+}
+
 func compareGolden(t *testing.T, path string, got []byte) {
 	t.Helper()
 	if *update {
