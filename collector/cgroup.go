@@ -6,7 +6,9 @@ package collector
 
 import (
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // A place is where a cgroup path says a process lives.
@@ -34,7 +36,7 @@ type cgroupShape struct {
 
 // cgroupShapes knows the runtimes. The first row that fits a folder wins. Their
 // monitors (crio-conmon-, libpod-conmon-, lxc.monitor) fit none: they run outside.
-var cgroupShapes = compileShapes([]cgroupShape{
+var cgroupShapes = []cgroupShape{
 	{path: "docker-<id>.scope", runtime: "docker", note: "systemd driver, in system.slice, kubepods or the --cgroup-parent slice"},
 	{path: "*:docker:<id>", runtime: "docker", note: "systemd path given to a runtime with the cgroupfs driver; BuildKit's steps look alike but have no hex id"},
 	{path: "docker/<id>", runtime: "docker", note: "cgroupfs driver"},
@@ -68,7 +70,7 @@ var cgroupShapes = compileShapes([]cgroupShape{
 	{path: "machine-<name>.scope", runtime: "systemd-nspawn", note: "systemd-nspawn from a shell, registered with machined"},
 	{path: "systemd-nspawn@<name>.service", runtime: "systemd-nspawn", service: true, note: "machinectl start"},
 	{path: "<id>", note: "any cgroupfs driver in kubepods (containerd, Docker), Docker with another --cgroup-parent: the path does not tell which"},
-})
+}
 
 // cgroupPlaceholders turns a shape's path, quoted, into a regular expression.
 var cgroupPlaceholders = strings.NewReplacer(
@@ -171,8 +173,9 @@ func placeAndDepth(path string) (p place, depth int) {
 
 // shapeOf finds the shape of the container whose cgroup path is, and its id.
 func shapeOf(path string) (*cgroupShape, string) {
-	for i := range cgroupShapes {
-		s, from := &cgroupShapes[i], len(path)
+	shapes := compiledShapes()
+	for i := range shapes {
+		s, from := &shapes[i], len(path)
 		for range s.folders {
 			from = strings.LastIndexByte(path[:max(from, 0)], '/')
 		}
@@ -183,10 +186,13 @@ func shapeOf(path string) (*cgroupShape, string) {
 	return nil, ""
 }
 
-func compileShapes(rows []cgroupShape) []cgroupShape {
+// compiledShapes is the table, ready for use: compiled when it is first asked
+// for, because most commands never do.
+var compiledShapes = sync.OnceValue(func() []cgroupShape {
+	rows := slices.Clone(cgroupShapes)
 	for i, s := range rows {
 		rows[i].re = regexp.MustCompile("^" + cgroupPlaceholders.Replace(regexp.QuoteMeta(s.path)) + "$")
 		rows[i].folders = strings.Count(s.path, "/") + 1
 	}
 	return rows
-}
+})

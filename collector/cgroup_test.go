@@ -12,17 +12,17 @@ import (
 
 // Ids as runtimes and the kubelet make them, one of each kind twice for nesting.
 const (
-	id1    = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970"
-	id2    = "db63ee0795a5850760c67c701d662183ae09b0e1df6a40a54f42717feaeb53bb"
-	uid1   = "a5c1f8d5-1919-434d-add7-4afaafdaef89"
-	uid1_  = "a5c1f8d5_1919_434d_add7_4afaafdaef89"
-	uid2   = "03f3f104-3215-44f2-9686-d4dd1f05a7ed"
-	uid2_  = "03f3f104_3215_44f2_9686_d4dd1f05a7ed"
-	static = "1864dd0546310be9937c37cf88024cb8" // a static pod's: a hash of its file
-	task   = "55091c13-b8cf-4801-b527-f4601742204d"
+	id1       = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970"
+	id2       = "db63ee0795a5850760c67c701d662183ae09b0e1df6a40a54f42717feaeb53bb"
+	uid1      = "a5c1f8d5-1919-434d-add7-4afaafdaef89"
+	uid1Slice = "a5c1f8d5_1919_434d_add7_4afaafdaef89"
+	uid2      = "03f3f104-3215-44f2-9686-d4dd1f05a7ed"
+	uid2Slice = "03f3f104_3215_44f2_9686_d4dd1f05a7ed"
+	static    = "1864dd0546310be9937c37cf88024cb8" // a static pod's: a hash of its file
+	task      = "55091c13-b8cf-4801-b527-f4601742204d"
 
-	burstable = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + uid1_ + ".slice"
-	kind      = "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod" + uid1_ + ".slice"
+	burstable = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + uid1Slice + ".slice"
+	kind      = "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod" + uid1Slice + ".slice"
 	user      = "/user.slice/user-1000.slice/user@1000.service"
 )
 
@@ -57,7 +57,7 @@ var placeTests = []struct {
 	{"a besteffort pod by cgroupfs", "/kubepods/besteffort/pod" + uid1 + "/" + id1, place{container: id1, podUID: uid1}},
 	{"a guaranteed pod by cgroupfs has no qos folder", "/kubepods/pod" + uid1 + "/" + id1, place{container: id1, podUID: uid1}},
 	{"a burstable pod by systemd", burstable + "/cri-containerd-" + id1 + ".scope", place{runtime: "containerd", container: id1, podUID: uid1}},
-	{"a guaranteed pod by systemd has no qos slice", "/kubepods.slice/kubepods-pod" + uid1_ + ".slice/cri-containerd-" + id1 + ".scope", place{runtime: "containerd", container: id1, podUID: uid1}},
+	{"a guaranteed pod by systemd has no qos slice", "/kubepods.slice/kubepods-pod" + uid1Slice + ".slice/cri-containerd-" + id1 + ".scope", place{runtime: "containerd", container: id1, podUID: uid1}},
 	{"a static pod by cgroupfs", "/kubepods/burstable/pod" + static + "/" + id1, place{container: id1, podUID: static}},
 	{"a static pod by systemd", "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + static + ".slice/crio-" + id1 + ".scope", place{runtime: "cri-o", container: id1, podUID: static}},
 	{"a pod's docker", burstable + "/docker-" + id1 + ".scope", place{runtime: "docker", container: id1, podUID: uid1}},
@@ -66,9 +66,9 @@ var placeTests = []struct {
 	{"a unit in a pod's container", burstable + "/cri-containerd-" + id1 + ".scope/system.slice/sshd.service", place{unit: "sshd.service", runtime: "containerd", container: id1, podUID: uid1}},
 
 	// containerd.
-	{"containerd with the drivers mixed up is not containerd.service", "/system.slice/containerd.service/kubepods-burstable-pod" + uid1_ + ".slice:cri-containerd:" + id1, place{runtime: "containerd", container: id1, podUID: uid1}},
+	{"containerd with the drivers mixed up is not containerd.service", "/system.slice/containerd.service/kubepods-burstable-pod" + uid1Slice + ".slice:cri-containerd:" + id1, place{runtime: "containerd", container: id1, podUID: uid1}},
 	{"a static pod in the colon form", "/system.slice/containerd.service/kubepods-burstable-pod" + static + ".slice:cri-containerd:" + id1, place{runtime: "containerd", container: id1, podUID: static}},
-	{"the colon form at the root", "/kubepods-pod" + uid1_ + ".slice:cri-containerd:" + id1, place{runtime: "containerd", container: id1, podUID: uid1}},
+	{"the colon form at the root", "/kubepods-pod" + uid1Slice + ".slice:cri-containerd:" + id1, place{runtime: "containerd", container: id1, podUID: uid1}},
 	{"containerd's default namespace", "/default/" + id1, place{runtime: "containerd", container: id1}},
 	{"containerd's namespace for pods without a parent", "/k8s.io/" + id1, place{runtime: "containerd", container: id1}},
 	{"a name chosen with ctr is not told from a folder", "/default/web", place{}},
@@ -82,7 +82,7 @@ var placeTests = []struct {
 	{"cri-o with the cgroupfs driver", "/kubepods/burstable/pod" + uid1 + "/crio-" + id1, place{runtime: "cri-o", container: id1, podUID: uid1}},
 	{"cri-o without a parent", "/crio/crio-" + id1, place{runtime: "cri-o", container: id1}},
 	{"cri-o before the prefix", "/crio/" + id1, place{runtime: "cri-o", container: id1}},
-	{"cri-o with the drivers mixed up", "/system.slice/crio.service/kubepods-pod" + uid1_ + ".slice:crio:" + id1, place{runtime: "cri-o", container: id1, podUID: uid1}},
+	{"cri-o with the drivers mixed up", "/system.slice/crio.service/kubepods-pod" + uid1Slice + ".slice:crio:" + id1, place{runtime: "cri-o", container: id1, podUID: uid1}},
 	{"crun's folder below cri-o's scope", burstable + "/crio-" + id1 + ".scope/container", place{runtime: "cri-o", container: id1, podUID: uid1}},
 	{"cri-o's monitor is not the container", burstable + "/crio-conmon-" + id1 + ".scope", place{unit: "crio-conmon-" + id1 + ".scope", podUID: uid1}},
 	{"cri-o's monitor by cgroupfs is not the container", "/kubepods/pod" + uid1 + "/crio-conmon-" + id1, place{podUID: uid1}},
@@ -136,7 +136,7 @@ var placeTests = []struct {
 	{"kind's kubelet is a unit of the node", "/docker/" + id1 + "/kubelet.slice/kubelet.service", place{unit: "kubelet.service", runtime: "docker", container: id1}},
 	{"kind's pod without a container is in the node", "/docker/" + id1 + kind, place{runtime: "docker", container: id1, podUID: uid1}},
 	{"minikube with cri-o", "/docker/" + id1 + burstable + "/crio-" + id2 + ".scope", place{runtime: "cri-o", container: id2, podUID: uid1}},
-	{"a pod in a pod", burstable + "/cri-containerd-" + id1 + ".scope/kubepods.slice/kubepods-pod" + uid2_ + ".slice/crio-" + id2 + ".scope", place{runtime: "cri-o", container: id2, podUID: uid2}},
+	{"a pod in a pod", burstable + "/cri-containerd-" + id1 + ".scope/kubepods.slice/kubepods-pod" + uid2Slice + ".slice/crio-" + id2 + ".scope", place{runtime: "cri-o", container: id2, podUID: uid2}},
 
 	// systemd.
 	{"a service", "/system.slice/nginx.service", place{unit: "nginx.service"}},
@@ -158,7 +158,7 @@ var placeTests = []struct {
 	{"a container beside ours, by systemd", "/../docker-" + id1 + ".scope", place{runtime: "docker", container: id1}},
 	{"a container beside ours, by cgroupfs, lost its folder", "/../" + id1, place{container: id1}},
 	{"a container in a pod beside ours", "/../../pod" + uid1 + "/" + id1, place{container: id1, podUID: uid1}},
-	{"a pod beside ours by systemd", "/../../kubepods-pod" + uid1_ + ".slice/cri-containerd-" + id1 + ".scope", place{runtime: "containerd", container: id1, podUID: uid1}},
+	{"a pod beside ours by systemd", "/../../kubepods-pod" + uid1Slice + ".slice/cri-containerd-" + id1 + ".scope", place{runtime: "containerd", container: id1, podUID: uid1}},
 	{"above our cgroup namespace", "/../..", place{}},
 
 	// Hostile or broken.
@@ -201,7 +201,7 @@ func TestCgroupShapes(t *testing.T) {
 		}
 	}
 	seen := make(map[string]bool)
-	for _, s := range cgroupShapes {
+	for _, s := range compiledShapes() {
 		if seen[s.path] {
 			t.Errorf("shape %q is there twice", s.path)
 		}
@@ -226,7 +226,7 @@ var cgroupTests = []struct {
 	{"v2", "0::/system.slice/nginx.service\n", "/system.slice/nginx.service"},
 	{"v2 without a newline", "0::/system.slice/nginx.service", "/system.slice/nginx.service"},
 	{"v2 at the root of its namespace", "0::/\n", "/"},
-	{"v2 keeps the path's colons", "0::/kubepods-pod" + uid1_ + ".slice:cri-containerd:" + id1 + "\n", "/kubepods-pod" + uid1_ + ".slice:cri-containerd:" + id1},
+	{"v2 keeps the path's colons", "0::/kubepods-pod" + uid1Slice + ".slice:cri-containerd:" + id1 + "\n", "/kubepods-pod" + uid1Slice + ".slice:cri-containerd:" + id1},
 	{"a removed cgroup", "0::/docker/" + id1 + " (deleted)\n", "/docker/" + id1},
 	{"v1 takes systemd's hierarchy among equals", "12:pids:/user.slice/user-0.slice/session-14.scope\n" +
 		"2:cpu,cpuacct:/user.slice/user-0.slice/session-14.scope\n" +

@@ -65,8 +65,8 @@ func (p *pass) look(ns *host.Namespace, in host.Inside, err error) {
 		Host: ns.Host, Name: ns.Name, PID: ns.PID,
 	}
 	if err != nil {
-		n.Denied = true
-		p.fail(&n, "enter", explainEnter(err))
+		n.Denied = explainEnter(err)
+		p.fail(&n, "enter", n.Denied)
 	} else {
 		p.read(&n, in)
 	}
@@ -89,7 +89,7 @@ func (p *pass) read(n *tcpq.Namespace, in host.Inside) {
 // explainEnter says what is missing when a namespace could not be entered.
 func explainEnter(err error) error {
 	if errors.Is(err, host.ErrPermission) {
-		return fmt.Errorf("%w: it needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for another user's", host.ErrPermission)
+		return fmt.Errorf("entering it is %w: that needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for another user's", host.ErrPermission)
 	}
 	return err
 }

@@ -42,6 +42,9 @@ func (l *Live) Namespaces(ctx context.Context, s Search) (Found, error) {
 		err = d.addPath(s.Path)
 	case s.PID != 0:
 		err = d.addPath(l.path("proc/" + strconv.Itoa(s.PID) + "/ns/net"))
+		if errors.Is(err, ErrAbsent) {
+			err = fmt.Errorf("process %d: %w", s.PID, ErrGone)
+		}
 	case s.Host:
 		err = d.addHost()
 	default:
@@ -54,7 +57,7 @@ func (l *Live) Namespaces(ctx context.Context, s Search) (Found, error) {
 	if s.Inode != 0 {
 		ns := d.byInode[s.Inode]
 		if ns == nil {
-			return Found{}, fmt.Errorf("no network namespace net:[%d] was found: %w", s.Inode, ErrGone)
+			return Found{}, fmt.Errorf("net:[%d] is %w, or was not found (--deep searches everywhere)", s.Inode, ErrGone)
 		}
 		d.byInode = map[uint64]*Namespace{s.Inode: ns}
 	}

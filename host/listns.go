@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	fileidNSFS  = 0xf1 // FILEID_NSFS of include/linux/exportfs.h
+	fileidNSFS  = 0xf1 // FILEID_NSFS
 	sizeofNSFID = 16   // struct nsfs_file_handle of include/uapi/linux/nsfs.h
 
 	netnsGuess = 64 // namespaces expected, what the first listns(2) has room for

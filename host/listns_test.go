@@ -27,7 +27,7 @@ func init() { runtime.LockOSThread() }
 
 func TestMain(m *testing.M) {
 	if os.Getenv(holdVar) != "" {
-		os.Stdin.Read(make([]byte, 1)) // until the test closes the pipe
+		os.Stdin.Read(make([]byte, 1)) //nolint:errcheck // it returns when the test closes the pipe
 		os.Exit(0)
 	}
 	os.Exit(m.Run())

@@ -29,5 +29,8 @@ type SynQueue struct {
 	Members  int      // listeners that share it, 1 for one alone
 }
 
-// AtLimit reports whether the queue was counted and has reached its limit.
-func (q SynQueue) AtLimit() bool { return q.Counted && q.MaxKnown && q.Len >= q.Max }
+// AtLimit reports whether the queue was counted and has reached its limit. One in
+// which nothing is ever stored, because every SYN gets a cookie, has none.
+func (q SynQueue) AtLimit() bool {
+	return q.Counted && q.MaxKnown && q.BoundBy != SynBoundSyncookies && q.Len >= q.Max
+}

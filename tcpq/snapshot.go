@@ -37,10 +37,8 @@ type Namespace struct {
 	SynWalked       bool
 	UnattributedSyn uint32
 
-	// Err is why something in it could not be read, "" when all was. Denied
-	// says that it could not even be entered.
-	Err    string
-	Denied bool
+	Err    string // why something in it could not be read, "" when all was
+	Denied error  // why it could not even be entered
 }
 
 // A Snapshot is a host at one instant, immutable once made. A dump is not

@@ -10,8 +10,8 @@ type Sysctl uint8
 
 // The sysctls qtune reads, in the order of the table.
 const (
-	Somaxconn Sysctl = iota
-	NetdevMaxBacklog
+	NetdevMaxBacklog Sysctl = iota
+	Somaxconn
 	TCPAbortOnOverflow
 	TCPChildEhashEntries
 	TCPFastopen
@@ -40,8 +40,8 @@ type SysctlInfo struct {
 // sysctls is the table; one row is one sysctl. Sorted by name. The first
 // kernels are those of the sources in which the key moved into struct net.
 var sysctls = [NumSysctls]SysctlInfo{
-	Somaxconn:            {"net.core.somaxconn", "Upper bound of the backlog, read once inside listen(2).", [2]int{2, 6}, false},
 	NetdevMaxBacklog:     {"net.core.netdev_max_backlog", "Packets a CPU queues before the protocol sees them; not a listen queue.", [2]int{}, true},
+	Somaxconn:            {"net.core.somaxconn", "Upper bound of the backlog, read once inside listen(2).", [2]int{2, 6}, false},
 	TCPAbortOnOverflow:   {"net.ipv4.tcp_abort_on_overflow", "Answer a final ACK that meets a full accept queue with RST.", [2]int{4, 15}, true},
 	TCPChildEhashEntries: {"net.ipv4.tcp_child_ehash_entries", "Size of the established hash of namespaces made from this one; 0 shares the host's.", [2]int{6, 1}, false},
 	TCPFastopen:          {"net.ipv4.tcp_fastopen", "Fast Open bits: 1 client, 2 server, 0x400 for every listener.", [2]int{4, 15}, false},

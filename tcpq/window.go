@@ -159,9 +159,10 @@ func (n *NamespaceDelta) refused(l ListenerDelta) Refused {
 	if drops == 0 || l.Discards == 0 || !l.Full && n.Discarded > 1 {
 		return Refused{}
 	}
-	mine := uint64(l.Discards)
-	others := n.Discards - mine
-	return Refused{Min: drops - min(drops, others), Max: min(mine, drops)}
+	others := n.Discards - uint64(l.Discards)
+	r := Refused{Min: drops - min(drops, others), Max: min(drops, uint64(l.Discards))}
+	r.Min = min(r.Min, r.Max) // drops counted since the listeners were read are nobody's yet
+	return r
 }
 
 // Extend adds the slot from prev to cur; without prev there is none yet.

@@ -190,11 +190,11 @@ func parseSynMode(s string) (collector.SynMode, error) {
 
 // nothingRead returns an error when not one namespace could be read.
 func nothingRead(s *tcpq.Snapshot) error {
-	if slices.ContainsFunc(s.Namespaces, func(n tcpq.Namespace) bool { return !n.Denied }) {
+	if slices.ContainsFunc(s.Namespaces, func(n tcpq.Namespace) bool { return n.Denied == nil }) {
 		return nil
 	}
 	for _, n := range s.Namespaces {
-		return fmt.Errorf("no network namespace could be read: net:[%d]: %s: %w", n.ID.Inode, n.Err, host.ErrPermission)
+		return fmt.Errorf("no network namespace could be read, net:[%d]: %w", n.ID.Inode, n.Denied)
 	}
 	return fmt.Errorf("no network namespace could be read: %w", host.ErrGone)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -114,7 +115,7 @@ func versionCommand() *cobra.Command {
 		Short: "Print the version of qtune",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "qtune", version)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "qtune %s (%s %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}

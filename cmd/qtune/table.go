@@ -9,7 +9,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
+	"github.com/clipperhouse/displaywidth"
 )
 
 // A column of a table.
@@ -95,7 +95,7 @@ func (t *table) line(w *bufio.Writer, r row, widths []int, colour bool) {
 	for i, cell := range r.cells {
 		width := textWidth(cell)
 		if width > widths[i] {
-			cell = ansi.Truncate(cell, widths[i], "…")
+			cell = displaywidth.TruncateString(cell, widths[i], "…")
 			width = textWidth(cell)
 		}
 		fill := widths[i] - width
@@ -122,7 +122,7 @@ func (t *table) line(w *bufio.Writer, r row, widths []int, colour bool) {
 func textWidth(s string) int {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
-			return ansi.StringWidth(s)
+			return displaywidth.String(s)
 		}
 	}
 	return len(s)

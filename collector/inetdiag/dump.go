@@ -42,12 +42,11 @@ func (d *Dump) Add(b []byte) (done bool, err error) {
 		if n < sizeofNlmsg || n > len(b) {
 			return true, fmt.Errorf("netlink message of %d bytes in %d: %w", n, len(b), ErrShort)
 		}
-		kind := binary.NativeEndian.Uint16(b[4:])
-		if binary.NativeEndian.Uint16(b[6:])&unix.NLM_F_DUMP_INTR != 0 {
-			d.interrupted = true
-		}
 		if binary.NativeEndian.Uint32(b[8:]) == d.seq { // else the rest of a dump that was given up
-			if done, err := d.message(kind, b[sizeofNlmsg:n]); done || err != nil {
+			if binary.NativeEndian.Uint16(b[6:])&unix.NLM_F_DUMP_INTR != 0 {
+				d.interrupted = true
+			}
+			if done, err := d.message(binary.NativeEndian.Uint16(b[4:]), b[sizeofNlmsg:n]); done || err != nil {
 				return true, err
 			}
 		}

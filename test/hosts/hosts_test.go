@@ -89,7 +89,7 @@ func TestKernelSetUp(t *testing.T) {
 			h.host.Run("ip", "link", "set", "lo", "up")
 			s.build(h)
 			if s.span == 0 {
-				h.compare(dir)
+				h.compare()
 			}
 			h.record(dir, s)
 		})
@@ -224,7 +224,7 @@ func forgetOuterCgroups(t *testing.T, dir string) {
 
 // compare records the quiet host once and checks that inspect shows the same of
 // the recording as of the host itself.
-func (h *hostInTheMaking) compare(dir string) {
+func (h *hostInTheMaking) compare() {
 	h.Helper()
 	once := filepath.Join(h.TempDir(), "once")
 	if out, err := exec.CommandContext(h.Context(), lab.Binary(h.T), "record", once, "--syn", "all", "--for", "0").CombinedOutput(); err != nil {
