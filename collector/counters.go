@@ -58,6 +58,9 @@ func (p *counterParser) parseTable(b []byte, into *tcpq.Counters) error {
 			bad = fmt.Errorf("line %.40q is not followed by its values", names)
 			continue
 		}
+		if !tcpq.HasCounters(string(group)) {
+			continue // some, such as IcmpMsg, have other names in every namespace
+		}
 		if err := readColumns(rest, p.columns(names, string(group)), into); err != nil {
 			bad = fmt.Errorf("%s: %w", group, err)
 		}

@@ -43,6 +43,7 @@ func (p *pass) findOwners(ctx context.Context, processes []host.Process) error {
 		pass: p, host: p.collector.host,
 		open: map[uint32]bool{}, holders: map[uint32][]int{}, scanned: map[int]bool{},
 		infos: map[int]*tcpq.Owner{}, shared: map[string]*tcpq.Owner{}, places: map[uint64]place{},
+		denied: p.snapshot.Coverage.ProcessesHidden || p.snapshot.Coverage.OwnPIDNamespace,
 	}
 	for first := 0; ; {
 		s.want(p.snapshot.Namespaces[first:])
@@ -85,9 +86,7 @@ func (s *ownerSearch) want(namespaces []tcpq.Namespace) {
 // search looks for holders until every listener has one or all processes were
 // looked into. It returns the processes of the host when it had to list them.
 func (s *ownerSearch) search(ctx context.Context, processes []host.Process) ([]host.Process, error) {
-	for _, pid := range s.cgroupProcesses() {
-		s.scan(pid)
-	}
+	s.scanCgroups()
 	s.settle()
 	if len(s.open) == 0 {
 		return processes, nil
@@ -101,6 +100,9 @@ func (s *ownerSearch) search(ctx context.Context, processes []host.Process) ([]h
 	}
 	s.scanNetns(processes)
 	s.settle()
+	if len(s.open) == 0 {
+		return processes, nil
+	}
 	for i, p := range processes {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -113,20 +115,46 @@ func (s *ownerSearch) search(ctx context.Context, processes []host.Process) ([]h
 	return processes, nil
 }
 
-// cgroupProcesses returns the processes of the cgroups the sockets were made in.
+// scanCgroups looks into the processes of the cgroups the sockets were made in.
 // The root cgroup says nothing.
-func (s *ownerSearch) cgroupProcesses() (pids []int) {
-	seen := map[uint64]bool{}
+func (s *ownerSearch) scanCgroups() {
+	made := map[uint64]map[uint32]bool{} // inodes of listeners, by cgroup
 	s.eachListener(func(_ *tcpq.Namespace, l *tcpq.Listener) {
-		if l.Cgroup == 0 || seen[l.Cgroup] || !s.open[l.Inode] {
+		if l.Cgroup == 0 || !s.open[l.Inode] {
 			return
 		}
-		seen[l.Cgroup] = true
-		if path, ok := s.host.CgroupPath(l.Cgroup); ok && path != "/" {
-			pids = append(pids, s.host.CgroupProcesses(path)...)
+		if made[l.Cgroup] == nil {
+			made[l.Cgroup] = map[uint32]bool{}
 		}
+		made[l.Cgroup][l.Inode] = true
 	})
-	return pids
+	for id, inodes := range made {
+		path, ok := s.host.CgroupPath(id)
+		if !ok || path == "/" {
+			continue
+		}
+		pids := s.host.CgroupProcesses(path)
+		if len(pids) == 1 && pids[0] != 1 && s.holdsOne(pids[0], inodes) {
+			for inode := range inodes {
+				s.holders[inode] = pids
+			}
+			continue
+		}
+		for _, pid := range pids {
+			s.scan(pid)
+		}
+	}
+}
+
+// holdsOne reports whether a process holds one of the sockets. When it is alone
+// in the cgroup they were all made in, it then holds the others, too: a process
+// of ten thousand listeners need not be looked through.
+func (s *ownerSearch) holdsOne(pid int, inodes map[uint32]bool) (found bool) {
+	err := s.host.Descriptors(pid, func(d host.Descriptor) bool {
+		found = !d.Netns && inodes[uint32(d.Inode)]
+		return !found
+	})
+	return err == nil && found
 }
 
 // scanNetns looks into the processes of the namespaces that still have
@@ -151,10 +179,10 @@ func (s *ownerSearch) scan(pid int) {
 		return
 	}
 	s.scanned[pid] = true
-	err := s.host.Descriptors(pid, func(d host.Descriptor) {
+	err := s.host.Descriptors(pid, func(d host.Descriptor) bool {
 		if d.Netns {
 			s.stray(pid, d)
-			return
+			return true
 		}
 		inode := uint32(d.Inode)
 		if pids, ok := s.holders[inode]; ok || s.open[inode] {
@@ -162,6 +190,7 @@ func (s *ownerSearch) scan(pid int) {
 				s.holders[inode] = append(pids, pid)
 			}
 		}
+		return true
 	})
 	if errors.Is(err, host.ErrPermission) {
 		s.denied = true
@@ -237,7 +266,9 @@ func (s *ownerSearch) owner(pids []int, l *tcpq.Listener) *tcpq.Owner {
 		return o
 	}
 	slices.SortFunc(known, func(a, b *tcpq.Owner) int {
-		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.PIDs[0], b.PIDs[0]))
+		return cmp.Or(
+			boolCompare(isManager(a), isManager(b)), // it keeps what it hands to its services
+			a.Started.Compare(b.Started), cmp.Compare(a.PIDs[0], b.PIDs[0]))
 	})
 	o := *known[0]
 	o.PIDs = nil
@@ -246,6 +277,9 @@ func (s *ownerSearch) owner(pids []int, l *tcpq.Listener) *tcpq.Owner {
 	}
 	return &o
 }
+
+// isManager reports whether a process is the host's service manager.
+func isManager(o *tcpq.Owner) bool { return o.PIDs[0] == 1 }
 
 // process returns what is known of a process, nil when it has ended.
 func (s *ownerSearch) process(pid int) *tcpq.Owner {

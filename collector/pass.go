@@ -110,7 +110,7 @@ func (p *pass) finish() *tcpq.Snapshot {
 	p.collector.opts.Log.Debug("read the host", "namespaces", len(s.Namespaces), "full", p.full,
 		"syn_walked", s.Coverage.SynWalked, "errors", len(s.Errors), "took", time.Since(p.began))
 	slices.SortFunc(s.Namespaces, func(a, b tcpq.Namespace) int {
-		return cmp.Or(-compareBool(a.Host, b.Host), cmp.Compare(a.ID.Inode, b.ID.Inode), cmp.Compare(a.ID.Cookie, b.ID.Cookie))
+		return cmp.Or(boolCompare(b.Host, a.Host), cmp.Compare(a.ID.Inode, b.ID.Inode), cmp.Compare(a.ID.Cookie, b.ID.Cookie))
 	})
 	return s
 }
@@ -141,14 +141,15 @@ func joinErrors(all []tcpq.Error) []tcpq.Error {
 	return joined
 }
 
-func compareBool(a, b bool) int {
+// boolCompare puts false before true.
+func boolCompare(a, b bool) int {
 	switch {
 	case a == b:
 		return 0
-	case a:
-		return 1
+	case b:
+		return -1
 	}
-	return -1
+	return 1
 }
 
 // dumpSockets makes one dump and leaves it in the collector's dump; it is made
@@ -170,6 +171,8 @@ func (p *pass) dumpSockets(in host.Inside, name host.DumpName, ext uint8, state 
 // explainDump turns what the kernel answers without the module into a sentence.
 func explainDump(err error) error {
 	switch {
+	case errors.Is(err, host.ErrAbsent): // a recording without it
+		return err
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOENT), errors.Is(err, unix.EPROTONOSUPPORT):
 		return fmt.Errorf("this kernel shows no TCP sockets: load inet_diag and tcp_diag (modprobe tcp_diag), or the kernel lacks CONFIG_INET_TCP_DIAG: %w", err)
 	case errors.Is(err, inetdiag.ErrInterrupted), errors.Is(err, unix.ENOBUFS):
@@ -188,6 +191,8 @@ func (p *pass) readListeners(n *tcpq.Namespace, in host.Inside) {
 		p.fail(n, "listen", err)
 	}
 	sockets := p.collector.dump.Sockets
+	slices.SortFunc(sockets, func(a, b inetdiag.Socket) int { return cmp.Compare(a.Cookie, b.Cookie) })
+	sockets = slices.CompactFunc(sockets, func(a, b inetdiag.Socket) bool { return a.Cookie == b.Cookie })
 	n.Listeners = make([]tcpq.Listener, 0, len(sockets))
 	devices := map[uint32]string{}
 	for i := range sockets {
@@ -201,8 +206,6 @@ func (p *pass) readListeners(n *tcpq.Namespace, in host.Inside) {
 		}
 		n.Listeners = append(n.Listeners, l)
 	}
-	slices.SortFunc(n.Listeners, func(a, b tcpq.Listener) int { return cmp.Compare(a.Cookie, b.Cookie) })
-	n.Listeners = slices.CompactFunc(n.Listeners, func(a, b tcpq.Listener) bool { return a.Cookie == b.Cookie })
 	if was := p.before[n.ID]; was != nil {
 		carryOver(was.Listeners, n.Listeners)
 	}
@@ -269,6 +272,9 @@ func (p *pass) readCounters(n *tcpq.Namespace, in host.Inside) {
 // readSysctls reads the sysctl table.
 func (p *pass) readSysctls(n *tcpq.Namespace, in host.Inside) {
 	for s := range tcpq.Sysctl(tcpq.NumSysctls) {
+		if s.HostWide(p.snapshot.Kernel) && !n.Host {
+			continue // shown in the host's namespace only
+		}
 		text, err := in.Sysctl(s)
 		if err == nil {
 			var value int64

@@ -6,6 +6,7 @@ package collector
 
 import (
 	"errors"
+	"math"
 	"net/netip"
 	"time"
 
@@ -95,6 +96,7 @@ type synKey struct {
 	addr    netip.Addr
 	port    uint16
 	ifindex uint32
+	v6only  bool
 }
 
 // synQueues are the SYN queues of one namespace. Listeners that share a key are
@@ -109,7 +111,7 @@ func newSynQueues(listeners []tcpq.Listener) synQueues {
 	members := make([]int, len(listeners)) // one allocation for all the groups of one
 	for i := range listeners {
 		l := &listeners[i]
-		key := synKey{l.Addr, l.Port, l.Ifindex}
+		key := synKey{l.Addr, l.Port, l.Ifindex, l.V6Only}
 		members[i] = i
 		if group, ok := q.byKey[key]; ok {
 			q.byKey[key] = append(group, i)
@@ -127,11 +129,13 @@ func (q synQueues) setLimits(v tcpq.Version, s *tcpq.Sysctls) {
 	for _, group := range q.byKey {
 		syn := tcpq.SynQueue{MaxKnown: ok && ok2, Members: len(group)}
 		if syn.MaxKnown {
+			var sum uint64
 			for _, i := range group {
 				limit, by := tcpq.SynQueueMax(v, q.listeners[i].Accept.Max, maxSyn, cookies)
-				syn.Max += limit
+				sum += uint64(limit)
 				syn.BoundBy = by
 			}
+			syn.Max = uint32(min(sum, math.MaxUint32))
 		}
 		for _, i := range group {
 			q.listeners[i].Syn = syn
@@ -176,14 +180,21 @@ func (q synQueues) owner(r *inetdiag.Socket) []int {
 	if addr.Is4() {
 		wildcard = netip.IPv4Unspecified()
 	}
-	for _, key := range [...]synKey{
-		{addr, r.Port, r.Ifindex},
-		{addr, r.Port, 0},
-		{wildcard, r.Port, r.Ifindex},
-		{wildcard, r.Port, 0},
-	} {
-		if group := q.byKey[key]; group != nil {
-			return group
+	for _, at := range [...]struct {
+		addr    netip.Addr
+		ifindex uint32
+	}{{addr, r.Ifindex}, {addr, 0}, {wildcard, r.Ifindex}, {wildcard, 0}} {
+		dual := q.byKey[synKey{at.addr, r.Port, at.ifindex, false}]
+		v6only := q.byKey[synKey{at.addr, r.Port, at.ifindex, true}]
+		switch {
+		case addr.Is4In6() || v6only == nil:
+			if dual != nil {
+				return dual
+			}
+		case dual == nil:
+			return v6only
+		default:
+			return nil // both take IPv6 peers, and nothing says whose it is
 		}
 	}
 	return nil

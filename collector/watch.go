@@ -17,7 +17,7 @@ import (
 // later, so that watching never takes more than half a CPU.
 func (c *Collector) Watch(ctx context.Context, span time.Duration, slots int) (*tcpq.Snapshot, *tcpq.Window, error) {
 	var w tcpq.Window
-	clock := slotClock{begin: time.Now(), width: span / time.Duration(slots), slots: slots}
+	clock := slotClock{begin: time.Now(), width: max(1, span/time.Duration(slots)), slots: slots}
 	prev, err := c.Snapshot(ctx, nil)
 	if err != nil {
 		return nil, nil, err

@@ -37,6 +37,8 @@ func (l *Live) Namespaces(ctx context.Context, s Search) (Found, error) {
 		return Found{}, err
 	}
 	d := &discovery{live: l, own: own, byInode: map[uint64]*Namespace{}}
+	d.found.Coverage.ProcessesHidden = l.hidesProcesses()
+	d.found.Coverage.OwnPIDNamespace = !l.inInitialPIDNamespace()
 	switch {
 	case s.Path != "":
 		err = d.addPath(s.Path)
@@ -96,7 +98,7 @@ func (d *discovery) at(inode uint64) *Namespace {
 
 // addPath finds the one namespace that a file opens.
 func (d *discovery) addPath(path string) error {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := openNetnsFile(path)
 	if err != nil {
 		return meaning(&fs.PathError{Op: "open", Path: path, Err: err})
 	}
@@ -113,7 +115,7 @@ func (d *discovery) addPath(path string) error {
 	ns.addDoor(door{path: path})
 	if pid, ok := d.live.pidOfPath(path); ok {
 		ns.PID = pid
-	} else {
+	} else if !strings.HasPrefix(path, d.live.path("proc")+"/") {
 		ns.Name = filepath.Base(path)
 	}
 	return nil
@@ -125,9 +127,9 @@ func (l *Live) pidOfPath(path string) (int, bool) {
 	if !ok {
 		return 0, false
 	}
-	first, _, _ := strings.Cut(rest, "/")
+	first, ok := strings.CutSuffix(rest, "/ns/net")
 	pid, err := strconv.Atoi(first)
-	return pid, err == nil
+	return pid, ok && err == nil
 }
 
 // addHost finds the host's namespace alone.
@@ -169,8 +171,6 @@ func (d *discovery) searchAll(ctx context.Context, deep bool) error {
 	}
 	d.found.Processes = procs
 	d.found.Coverage.Processes = len(procs)
-	d.found.Coverage.ProcessesHidden = d.live.hidesProcesses()
-	d.found.Coverage.OwnPIDNamespace = !d.live.inInitialPIDNamespace()
 	d.at(d.own)
 	d.searchMounts(procs) // first: a mount lasts longer than a process
 	for _, p := range procs {
@@ -281,15 +281,16 @@ func (d *discovery) searchDescriptors(p Process) {
 	}
 	defer unix.Close(pidfd)
 	seen := map[uint64]bool{} // cookies of namespaces this process has sockets in
-	err = d.live.Descriptors(p.PID, func(fd Descriptor) {
+	err = d.live.Descriptors(p.PID, func(fd Descriptor) bool {
 		if fd.Netns {
 			d.addDescriptor(p.PID, fd)
-			return
+			return true
 		}
 		inode, err := inodeOfSocket(pidfd, fd.FD, seen)
 		if err == nil && inode != 0 && inode != p.Netns {
 			d.at(inode).addDoor(door{socket: socketRef{p.PID, fd.FD}})
 		}
+		return true
 	})
 	if errors.Is(err, ErrPermission) {
 		d.found.Coverage.DescriptorsLeft++

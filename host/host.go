@@ -64,7 +64,6 @@ type Found struct {
 type ProcessInfo struct {
 	Comm    string
 	Exe     string
-	Argv    []string // at most 4 KiB of it; may hold secrets: for recognition only
 	UID     uint32
 	Cgroup  []byte // the content of /proc/PID/cgroup
 	Started time.Time

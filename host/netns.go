@@ -66,11 +66,17 @@ func (ns *Namespace) open() (int, error) {
 func (d door) open() (int, error) {
 	switch {
 	case d.path != "":
-		return unix.Open(d.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		return openNetnsFile(d.path)
 	case d.id != 0:
 		return openNetnsID(d.id)
 	}
 	return d.socket.openNetns()
+}
+
+// openNetnsFile opens a file that should be a namespace. Were it something else by
+// now, such as a FIFO, it must not make us wait.
+func openNetnsFile(path string) (int, error) {
+	return unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 }
 
 // openNetns opens the namespace of another process's socket: it takes a

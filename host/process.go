@@ -23,6 +23,10 @@ import (
 // architecture Go runs on.
 const userHZ = 100
 
+// maxProcessFile holds the largest file that is read of a process: its cgroup
+// has a path of up to 4 KiB for each of a dozen hierarchies.
+const maxProcessFile = 64 << 10
+
 // maxArgv bounds what is kept of a command line.
 const maxArgv = 4 << 10
 
@@ -85,30 +89,40 @@ func parseLink(b []byte) (kind string, inode uint64, err error) {
 // Process reads what /proc tells of one process.
 func (l *Live) Process(pid int) (ProcessInfo, error) {
 	var p ProcessInfo
+	var buf [maxProcessFile]byte
 	dir := l.path("proc/" + strconv.Itoa(pid))
-	stat, err := os.ReadFile(dir + "/stat")
+	stat, err := readFile(dir+"/stat", buf[:])
 	if err != nil {
-		return p, meaning(err)
+		return p, err
 	}
 	var ticks uint64
 	if p.Comm, ticks, err = parseStat(stat); err != nil {
 		return p, fmt.Errorf("read %s/stat: %w", dir, err)
 	}
 	p.Started = l.boot.Add(time.Duration(ticks) * (time.Second / userHZ))
-	if status, err := os.ReadFile(dir + "/status"); err == nil {
+	if status, err := readFile(dir+"/status", buf[:]); err == nil {
 		p.UID = parseUID(status)
 	}
-	p.Cgroup, _ = os.ReadFile(dir + "/cgroup")
-	p.Exe, _ = os.Readlink(dir + "/exe")
-	if f, err := os.Open(dir + "/cmdline"); err == nil {
-		buf := make([]byte, maxArgv)
-		n, _ := f.Read(buf)
-		f.Close()
-		if n > 0 {
-			p.Argv = strings.Split(strings.TrimRight(string(buf[:n]), "\x00"), "\x00")
-		}
+	if cgroup, err := readFile(dir+"/cgroup", buf[:]); err == nil {
+		p.Cgroup = bytes.Clone(cgroup)
 	}
+	p.Exe, _ = os.Readlink(dir + "/exe")
 	return p, nil
+}
+
+// argv returns at most the first 4 KiB of a command line. It may hold secrets.
+func (l *Live) argv(pid int) []string {
+	f, err := os.Open(l.path("proc/" + strconv.Itoa(pid) + "/cmdline"))
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	buf := make([]byte, maxArgv)
+	n, err := f.Read(buf)
+	if err != nil {
+		return nil // a kernel thread has none
+	}
+	return strings.Split(strings.TrimRight(string(buf[:n]), "\x00"), "\x00")
 }
 
 // parseStat reads the name and start time (in ticks since boot) of a process.
@@ -148,10 +162,10 @@ type Descriptor struct {
 	Inode uint64 // a number of sockfs or of nsfs
 }
 
-// Descriptors hands every socket and namespace descriptor of a process to each.
-// Some systems let root list them but not look behind them: that is not
+// Descriptors hands the socket and namespace descriptors of a process to each,
+// until that says it has seen enough. Some systems let root list them but not look behind them: that is not
 // permitted, too.
-func (l *Live) Descriptors(pid int, each func(Descriptor)) error {
+func (l *Live) Descriptors(pid int, each func(Descriptor) (more bool)) error {
 	dir, err := os.Open(l.path("proc/" + strconv.Itoa(pid) + "/fd"))
 	if err != nil {
 		return meaning(err)
@@ -176,8 +190,8 @@ func (l *Live) Descriptors(pid int, each func(Descriptor)) error {
 			if err != nil {
 				continue
 			}
-			if _, inode, err := parseLink(link[:n]); err == nil {
-				each(Descriptor{FD: fd, Netns: netns, Inode: inode})
+			if _, inode, err := parseLink(link[:n]); err == nil && !each(Descriptor{FD: fd, Netns: netns, Inode: inode}) {
+				return nil
 			}
 		}
 		if err != nil { // io.EOF, or the process ended

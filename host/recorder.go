@@ -118,10 +118,11 @@ func (r *Recorder) Visit(ctx context.Context, all []*Namespace, look func(*Names
 
 // Descriptors keeps the descriptors until it is known whether the process holds
 // a listener.
-func (r *Recorder) Descriptors(pid int, each func(Descriptor)) error {
-	err := r.Live.Descriptors(pid, func(d Descriptor) {
+func (r *Recorder) Descriptors(pid int, each func(Descriptor) (more bool)) error {
+	r.fds[pid] = nil
+	err := r.Live.Descriptors(pid, func(d Descriptor) bool {
 		r.fds[pid] = append(r.fds[pid], d)
-		each(d)
+		return each(d)
 	})
 	if errors.Is(err, ErrPermission) && !slices.Contains(r.procs.Denied, pid) {
 		r.procs.Denied = append(r.procs.Denied, pid)
@@ -138,7 +139,7 @@ func (r *Recorder) Process(pid int) (ProcessInfo, error) {
 	dir := filepath.Join("proc", strconv.Itoa(pid))
 	r.write(filepath.Join(dir, "comm"), []byte(p.Comm))
 	r.write(filepath.Join(dir, "exe"), []byte(r.redactor.program(p.Exe)))
-	r.write(filepath.Join(dir, "argv"), []byte(strings.Join(r.redactor.argv(keepArgs(p.Argv)), "\n")))
+	r.write(filepath.Join(dir, "argv"), []byte(strings.Join(r.redactor.argv(keepArgs(r.argv(pid))), "\n")))
 	r.write(filepath.Join(dir, "uid"), []byte(strconv.FormatUint(uint64(p.UID), 10)))
 	r.write(filepath.Join(dir, "start"), []byte(p.Started.UTC().Format(time.RFC3339Nano)))
 	r.write(filepath.Join(dir, "cgroup"), []byte(r.redactor.path(string(p.Cgroup))))

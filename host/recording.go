@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/qtune/qtune/tcpq"
@@ -144,8 +143,7 @@ func (r *Recording) Processes(context.Context) ([]Process, error) {
 	return all, nil
 }
 
-// Process returns a process that was recorded. Its Argv has #LENGTH for what was
-// not kept.
+// Process returns a process that was recorded.
 func (r *Recording) Process(pid int) (ProcessInfo, error) {
 	dir := r.path("proc", strconv.Itoa(pid))
 	read := func(name string) string {
@@ -164,13 +162,12 @@ func (r *Recording) Process(pid int) (ProcessInfo, error) {
 		return ProcessInfo{}, fmt.Errorf("%s/start: %w", dir, err)
 	}
 	return ProcessInfo{
-		Comm: read("comm"), Exe: read("exe"), Argv: strings.Split(read("argv"), "\n"),
-		UID: uint32(uid), Cgroup: []byte(read("cgroup")), Started: started,
+		Comm: read("comm"), Exe: read("exe"), UID: uint32(uid), Cgroup: []byte(read("cgroup")), Started: started,
 	}, nil
 }
 
 // Descriptors returns the descriptors that were recorded.
-func (r *Recording) Descriptors(pid int, each func(Descriptor)) error {
+func (r *Recording) Descriptors(pid int, each func(Descriptor) (more bool)) error {
 	content, err := os.ReadFile(r.path("proc", strconv.Itoa(pid), "fds"))
 	if err != nil {
 		return r.whyNoDescriptors(pid)
@@ -181,7 +178,9 @@ func (r *Recording) Descriptors(pid int, each func(Descriptor)) error {
 		if err != nil {
 			return err
 		}
-		each(d)
+		if !each(d) {
+			return nil
+		}
 	}
 	return lines.Err()
 }

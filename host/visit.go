@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path"
 	"runtime"
 	"strings"
 
@@ -73,6 +74,7 @@ type inside struct {
 	diag    *Diag
 	diagBuf []byte
 	fileBuf []byte
+	sysctls sysctlDirs
 }
 
 func (in *inside) visit(ns *Namespace, look func(*Namespace, Inside, error)) {
@@ -90,6 +92,7 @@ func (in *inside) visit(ns *Namespace, look func(*Namespace, Inside, error)) {
 	ns.Cookie = cookie
 	in.diag = diag
 	look(ns, in, nil)
+	in.sysctls.close()
 }
 
 // Dump sends a sock_diag request.
@@ -108,8 +111,40 @@ func (in *inside) Read(f File) ([]byte, error) {
 // Sysctl reads a file of /proc/sys, which follows the thread that opens it.
 func (in *inside) Sysctl(s tcpq.Sysctl) (string, error) {
 	var buf [32]byte
-	b, err := readFile(in.live.path("proc/sys/"+strings.ReplaceAll(s.Info().Name, ".", "/")), buf[:])
+	dir, file := path.Split(strings.ReplaceAll(s.Info().Name, ".", "/"))
+	at, err := in.sysctls.open(in.live.path("proc/sys/" + dir))
+	if err != nil {
+		return "", meaning(&os.PathError{Op: "open", Path: dir, Err: err})
+	}
+	b, err := readFileAt(at, file, buf[:])
 	return strings.TrimSpace(string(b)), err
+}
+
+// sysctlDirs are the folders of /proc/sys that are open during a visit. The
+// kernel finds a file through an open folder at once; by its whole path it
+// searches the folders of that name of all namespaces.
+type sysctlDirs map[string]int
+
+func (d *sysctlDirs) open(dir string) (int, error) {
+	if fd, ok := (*d)[dir]; ok {
+		return fd, nil
+	}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if *d == nil {
+		*d = sysctlDirs{}
+	}
+	(*d)[dir] = fd
+	return fd, nil
+}
+
+func (d sysctlDirs) close() {
+	for dir, fd := range d {
+		unix.Close(fd)
+		delete(d, dir)
+	}
 }
 
 // Device asks for the name of an interface of the thread's namespace.
@@ -123,8 +158,11 @@ func (in *inside) Device(index uint32) (string, error) {
 
 // readFile reads a pseudo-file: no stat, at most len(buf) bytes, and in one
 // read where the kernel gives it all at once.
-func readFile(path string, buf []byte) ([]byte, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+func readFile(path string, buf []byte) ([]byte, error) { return readFileAt(unix.AT_FDCWD, path, buf) }
+
+// readFileAt is readFile relative to an open folder.
+func readFileAt(at int, path string, buf []byte) ([]byte, error) {
+	fd, err := unix.Openat(at, path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, meaning(&os.PathError{Op: "open", Path: path, Err: err})
 	}

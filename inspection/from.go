@@ -5,6 +5,8 @@
 package inspection
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"unicode"
@@ -22,7 +24,7 @@ func From(s *tcpq.Snapshot, w *tcpq.Window) *Inspection {
 		Window:     Window{Source: SourceNone},
 		Host:       Host{Name: Text(s.Hostname), Kernel: Text(s.Kernel.Release)},
 		Namespaces: make([]Namespace, 0, len(s.Namespaces)),
-		Listeners:  []Listener{},
+		Listeners:  make([]Listener, 0, countListeners(s)),
 		Findings:   []Finding{},
 		Coverage:   coverageOf(&s.Coverage),
 		Errors:     make([]Error, 0, len(s.Errors)),
@@ -48,6 +50,13 @@ func From(s *tcpq.Snapshot, w *tcpq.Window) *Inspection {
 		}
 	}
 	return in
+}
+
+func countListeners(s *tcpq.Snapshot) (n int) {
+	for i := range s.Namespaces {
+		n += len(s.Namespaces[i].Listeners)
+	}
+	return n
 }
 
 func (in *Inspection) addNamespace(n *tcpq.Namespace, w *tcpq.Window) {
@@ -157,7 +166,9 @@ func ownerOf(o *tcpq.Owner) *Owner {
 	return out
 }
 
-func hexCookie(c uint64) string { return fmt.Sprintf("%016x", c) }
+func hexCookie(c uint64) string {
+	return hex.EncodeToString(binary.BigEndian.AppendUint64(nil, c))
+}
 
 // coverageOf says in sentences what was not searched, and why.
 func coverageOf(c *tcpq.Coverage) Coverage {

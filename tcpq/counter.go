@@ -85,6 +85,17 @@ func CounterNamed(group, name string) (Counter, bool) {
 	return c, ok
 }
 
+// HasCounters reports whether any counter of the table stands in that group.
+func HasCounters(group string) bool { return counterGroups[group] }
+
+var counterGroups = func() map[string]bool {
+	m := map[string]bool{}
+	for _, info := range counters {
+		m[info.Group] = true
+	}
+	return m
+}()
+
 var counterByName = func() map[[2]string]Counter {
 	m := make(map[[2]string]Counter, NumCounters)
 	for c, info := range counters {

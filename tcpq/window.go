@@ -17,7 +17,6 @@ type NamespaceDelta struct {
 	Counters  Counters
 	Listeners map[uint64]ListenerDelta // by cookie; a quiet empty listener is absent
 	Discards  uint64                   // of all listeners together
-	Discarded int                      // listeners that discarded anything
 }
 
 // A ListenerDelta is what changed at one listener.
@@ -64,9 +63,6 @@ func diffNamespace(was, now *Namespace) *NamespaceDelta {
 		}
 		d.Listeners[l.Cookie] = ld
 		d.Discards += uint64(ld.Discards)
-		if ld.Discards > 0 {
-			d.Discarded++
-		}
 	}
 	return d
 }
@@ -119,24 +115,31 @@ type ListenerWindow struct {
 // Listener returns what the window shows of one listener.
 func (w *Window) Listener(id ListenerID) ListenerWindow {
 	var lw ListenerWindow
+	var run interval
 	for _, d := range w.Deltas {
 		ns := d.Namespaces[id.Netns]
+		if ns == nil || ns.quiet() {
+			lw.Refused.add(run.refused())
+			run = interval{}
+		}
 		if ns == nil {
 			continue
 		}
 		lw.Slots++
-		l, ok := ns.Listeners[id.Cookie]
-		if !ok {
-			continue
-		}
+		l := ns.Listeners[id.Cookie]
 		lw.Discards += uint64(l.Discards)
 		lw.Peak = max(lw.Peak, l.Peak)
-		r := ns.refused(l)
-		lw.Refused.Min += r.Min
-		lw.Refused.Max += r.Max
+		run.drops += ns.Counters.Value(ListenDrops)
+		run.mine += uint64(l.Discards)
+		run.all += ns.Discards
+		run.full = run.full || l.Full
 	}
+	lw.Refused.add(run.refused())
 	return lw
 }
+
+// quiet reports whether nothing was refused and nothing discarded.
+func (n *NamespaceDelta) quiet() bool { return n.Counters.Value(ListenDrops) == 0 && n.Discards == 0 }
 
 // Refused bounds how many packets of a listener the kernel refused. Packets,
 // not connections: a client that tries again counts again.
@@ -147,21 +150,34 @@ type Refused struct {
 // Loss reports whether the listener lost anything.
 func (r Refused) Loss() bool { return r.Max > 0 }
 
-// refused attributes the namespace's ListenDrops of one slot to a listener.
+func (r *Refused) add(more Refused) {
+	r.Min += more.Min
+	r.Max += more.Max
+}
+
+// An interval is a run of slots between two quiet ones, as one listener and its
+// namespace saw it. It is judged as a whole: a packet refused while a sample was
+// being taken is in the counters of one slot and in the discards of the next.
+type interval struct {
+	drops     uint64 // ListenDrops
+	mine, all uint64 // discards, of the listener and of all in the namespace
+	full      bool   // a sample showed the listener full
+}
+
+// refused attributes the ListenDrops of an interval to the listener.
 //
 // Discards alone are no loss: scans and health checks raise them on an innocent
 // listener. It lost something only if the namespace refused something, it
 // discarded something, and a sample saw it full or nobody else discarded
 // anything. Then at most what it discarded was refused, and at least what the
 // others cannot have taken.
-func (n *NamespaceDelta) refused(l ListenerDelta) Refused {
-	drops := n.Counters.Value(ListenDrops)
-	if drops == 0 || l.Discards == 0 || !l.Full && n.Discarded > 1 {
+func (i interval) refused() Refused {
+	others := i.all - i.mine
+	if i.drops == 0 || i.mine == 0 || !i.full && others > 0 {
 		return Refused{}
 	}
-	others := n.Discards - uint64(l.Discards)
-	r := Refused{Min: drops - min(drops, others), Max: min(drops, uint64(l.Discards))}
-	r.Min = min(r.Min, r.Max) // drops counted since the listeners were read are nobody's yet
+	r := Refused{Min: i.drops - min(i.drops, others), Max: min(i.drops, i.mine)}
+	r.Min = min(r.Min, r.Max) // drops counted since the last sample are nobody's yet
 	return r
 }
 

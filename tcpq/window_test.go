@@ -108,6 +108,12 @@ func TestDiff(t *testing.T) {
 			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{}}},
 		},
 		{
+			"also when the cookie is smaller: CPUs hand them out in batches",
+			snapshot(blue, 0, Listener{Cookie: 4096, Inode: 99, Accept: Queue{200, 128}, Discards: 5, DiscardsKnown: true}),
+			snapshot(blue, 0, Listener{Cookie: 7, Inode: 99, Accept: Queue{200, 128}, Discards: 50, DiscardsKnown: true}),
+			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{}}},
+		},
+		{
 			"the same inode with another cookie is another namespace",
 			snapshot(blue, 10, listener(1, 200, 5)), snapshot(NetnsID{blue.Inode, blue.Cookie + 1}, 50, listener(1, 200, 50)),
 			map[NetnsID]*NamespaceDelta{},

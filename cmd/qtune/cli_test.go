@@ -22,7 +22,7 @@ func TestUsageErrorsSayWhatIsWanted(t *testing.T) {
 		{"an unknown order", []string{"inspect", "--sort", "colour"}, "want netns, loss"},
 		{"an unknown SYN mode", []string{"inspect", "--syn", "often"}, "want"},
 		{"a negative time", []string{"inspect", "--for", "-1s"}, "cannot be negative"},
-		{"an empty namespace", []string{"inspect", "--netns", ""}, "a path or an inode number"},
+		{"an empty namespace", []string{"inspect", "--netns", ""}, "an inode number, a path or a name"},
 		{"two namespaces at once", []string{"inspect", "--netns", "host", "--pid", "1"}, "exclude each other"},
 		{"an unknown flag", []string{"inspect", "--nonsense"}, "unknown flag"},
 		{"a port out of range", []string{"inspect", "--port", "70000"}, "invalid argument"},

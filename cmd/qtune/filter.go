@@ -82,16 +82,28 @@ func sortListeners(all []inspection.Listener, by string) error {
 		return usageError("--sort %s", by)
 	}
 	place := map[uint64]int{} // namespaces in the order they come in
+	type placed struct {      // small, so that sorting moves little
+		*inspection.Listener
+		place int
+	}
+	sorted := make([]placed, len(all))
 	for i := range all {
 		if _, ok := place[all[i].Netns]; !ok {
 			place[all[i].Netns] = len(place)
 		}
+		sorted[i] = placed{&all[i], place[all[i].Netns]}
 	}
-	slices.SortFunc(all, func(a, b inspection.Listener) int {
-		return cmp.Or(order(&a, &b),
-			cmp.Compare(place[a.Netns], place[b.Netns]), cmp.Compare(a.Port, b.Port),
-			cmp.Compare(a.Address, b.Address), cmp.Compare(a.Device, b.Device), cmp.Compare(a.Cookie, b.Cookie))
+	slices.SortFunc(sorted, func(a, b placed) int {
+		if c := cmp.Or(order(a.Listener, b.Listener), cmp.Compare(a.place, b.place), cmp.Compare(a.Port, b.Port)); c != 0 {
+			return c
+		}
+		return cmp.Or(cmp.Compare(a.Address, b.Address), cmp.Compare(a.Device, b.Device), cmp.Compare(a.Cookie, b.Cookie))
 	})
+	out := make([]inspection.Listener, len(all))
+	for i := range sorted {
+		out[i] = *sorted[i].Listener
+	}
+	copy(all, out)
 	return nil
 }
 
