@@ -136,7 +136,7 @@ func (s *ownerSearch) scanCgroups() {
 		pids := s.host.CgroupProcesses(path)
 		if len(pids) == 1 && pids[0] != 1 && s.holdsOne(pids[0], inodes) {
 			for inode := range inodes {
-				s.holders[inode] = pids
+				s.holders[inode] = slices.Clip(pids)
 			}
 			continue
 		}

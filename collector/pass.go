@@ -89,7 +89,7 @@ func (p *pass) read(n *tcpq.Namespace, in host.Inside) {
 // explainEnter says what is missing when a namespace could not be entered.
 func explainEnter(err error) error {
 	if errors.Is(err, host.ErrPermission) {
-		return fmt.Errorf("entering it is %w: that needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for another user's", host.ErrPermission)
+		return fmt.Errorf("entering is %w: it needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for another user's", host.ErrPermission)
 	}
 	return err
 }
@@ -115,25 +115,32 @@ func (p *pass) finish() *tcpq.Snapshot {
 	return s
 }
 
-// maxAlike is how many namespaces may have the same error before they become one
-// line.
+// maxAlike is how often an error may stand in the list before it becomes one line.
 const maxAlike = 3
 
 // joinErrors makes one line of an error that many namespaces have.
 func joinErrors(all []tcpq.Error) []tcpq.Error {
-	type kind struct{ stage, message string }
+	type kind struct {
+		stage, message string
+		netns          bool // it concerns a namespace
+	}
 	alike := map[kind]int{}
 	for _, e := range all {
-		alike[kind{e.Stage, e.Message}]++
+		alike[kind{e.Stage, e.Message, e.Netns != 0}]++
 	}
 	joined := all[:0]
 	for _, e := range all {
-		k := kind{e.Stage, e.Message}
-		switch n := alike[k]; {
-		case n == 0: // the line stands already
-			continue
-		case n > maxAlike:
-			e = tcpq.Error{Stage: e.Stage, Message: fmt.Sprintf("%d network namespaces: %s", n, e.Message)}
+		k := kind{e.Stage, e.Message, e.Netns != 0}
+		n := alike[k]
+		if n == 0 {
+			continue // the line stands already
+		}
+		if n > maxAlike {
+			what := "times"
+			if k.netns {
+				what = "network namespaces"
+			}
+			e = tcpq.Error{Stage: e.Stage, Message: fmt.Sprintf("%d %s: %s", n, what, e.Message)}
 			alike[k] = 0
 		}
 		joined = append(joined, e)

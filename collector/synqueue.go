@@ -84,11 +84,10 @@ func (p *pass) synWanted(n *tcpq.Namespace) synChoice {
 // synMoved reports whether something happened that a SYN queue may explain.
 func synMoved(n, was *tcpq.Namespace) bool {
 	moved := n.Counters.Since(&was.Counters)
-	explained := moved.Value(tcpq.ListenOverflows) + moved.Value(tcpq.TCPReqQFullDrop)
 	return moved.Value(tcpq.TCPReqQFullDrop) > 0 ||
 		moved.Value(tcpq.TCPReqQFullDoCookies) > 0 ||
 		moved.Value(tcpq.SyncookiesSent) > 0 ||
-		moved.Value(tcpq.ListenDrops) > explained
+		moved.Value(tcpq.ListenDrops) > moved.Value(tcpq.ListenOverflows)
 }
 
 // A synKey is what the kernel finds a listener by.

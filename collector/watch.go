@@ -97,13 +97,13 @@ type slotClock struct {
 	begin time.Time
 	width time.Duration
 	slots int
-	slot  int // the one that begins next
+	slot  int // the one that began last
 }
 
 // next waits for the first slot that leaves a rest as long as the pass took.
 func (t *slotClock) next(ctx context.Context, took time.Duration) error {
 	ready := time.Since(t.begin) + took
-	t.slot = min(t.slots, int((ready+t.width-1)/t.width))
+	t.slot = min(t.slots, max(t.slot+1, int((ready+t.width-1)/t.width)))
 	timer := time.NewTimer(time.Until(t.begin.Add(time.Duration(t.slot) * t.width)))
 	defer timer.Stop()
 	select {

@@ -99,6 +99,9 @@ func (d *discovery) at(inode uint64) *Namespace {
 // addPath finds the one namespace that a file opens.
 func (d *discovery) addPath(path string) error {
 	fd, err := openNetnsFile(path)
+	if errors.Is(err, errNoNamespace) {
+		return fmt.Errorf("%s is not a network namespace", path)
+	}
 	if err != nil {
 		return meaning(&fs.PathError{Op: "open", Path: path, Err: err})
 	}

@@ -5,8 +5,10 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,6 +54,9 @@ func (ns *Namespace) open() (int, error) {
 		fd, e := d.open()
 		if e != nil {
 			err = e
+			if errors.Is(e, unix.EBADF) || errors.Is(e, unix.ENOTTY) || errors.Is(e, unix.ENOTSOCK) {
+				err = ErrGone // the descriptor was closed, or is something else now
+			}
 			continue
 		}
 		if inode, e := inodeOf(fd); e == nil && inode == ns.Inode {
@@ -73,11 +78,27 @@ func (d door) open() (int, error) {
 	return d.socket.openNetns()
 }
 
-// openNetnsFile opens a file that should be a namespace. Were it something else by
-// now, such as a FIFO, it must not make us wait.
+// openNetnsFile opens a file that should be a namespace, and nothing else: whoever
+// may mount, in a user namespace of his own, can put a FIFO there, which would
+// make us wait, or a watchdog, which opening arms.
 func openNetnsFile(path string) (int, error) {
-	return unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	at, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0) // opens without touching
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(at)
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(at, &fs); err != nil {
+		return -1, err
+	}
+	if fs.Type != unix.NSFS_MAGIC {
+		return -1, errNoNamespace
+	}
+	return unix.Open("/proc/self/fd/"+strconv.Itoa(at), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 }
+
+// errNoNamespace says that a file is no namespace: another was mounted over it.
+var errNoNamespace = fmt.Errorf("not a namespace: %w", ErrGone)
 
 // openNetns opens the namespace of another process's socket: it takes a
 // duplicate for the moment of the question. It needs CAP_SYS_PTRACE, and

@@ -100,8 +100,12 @@ func (l *Live) Process(pid int) (ProcessInfo, error) {
 		return p, fmt.Errorf("read %s/stat: %w", dir, err)
 	}
 	p.Started = l.boot.Add(time.Duration(ticks) * (time.Second / userHZ))
-	if status, err := readFile(dir+"/status", buf[:]); err == nil {
-		p.UID = parseUID(status)
+	status, err := readFile(dir+"/status", buf[:])
+	if err != nil {
+		return p, err
+	}
+	if p.UID, err = parseUID(status); err != nil {
+		return p, fmt.Errorf("read %s/status: %w", dir, err)
 	}
 	if cgroup, err := readFile(dir+"/cgroup", buf[:]); err == nil {
 		p.Cgroup = bytes.Clone(cgroup)
@@ -142,16 +146,16 @@ func parseStat(b []byte) (comm string, ticks uint64, err error) {
 }
 
 // parseUID reads the effective user id from /proc/PID/status.
-func parseUID(status []byte) uint32 {
+func parseUID(status []byte) (uint32, error) {
 	for line := range bytes.Lines(status) {
 		if rest, ok := bytes.CutPrefix(line, []byte("Uid:")); ok {
 			if f := bytes.Fields(rest); len(f) >= 2 {
-				uid, _ := strconv.ParseUint(string(f[1]), 10, 32)
-				return uint32(uid)
+				uid, err := strconv.ParseUint(string(f[1]), 10, 32)
+				return uint32(uid), err
 			}
 		}
 	}
-	return 0
+	return 0, errors.New("no line Uid")
 }
 
 // A Descriptor is an open file of a process that matters here: a socket, or a

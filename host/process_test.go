@@ -88,10 +88,15 @@ func TestParseUID(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := parseUID([]byte(tt.status)); got != tt.want {
-				t.Errorf("parseUID(%q) = %d, want %d", tt.status, got, tt.want)
+			if got, err := parseUID([]byte(tt.status)); got != tt.want || err != nil {
+				t.Errorf("parseUID(%q) = %d, %v, want %d", tt.status, got, err, tt.want)
 			}
 		})
+	}
+	for _, status := range []string{"", "Uid:", "Uid:\t1\n", "Uid:\t1\tx\n", "Name:\tx\n"} {
+		if got, err := parseUID([]byte(status)); err == nil {
+			t.Errorf("parseUID(%q) = %d, want an error", status, got)
+		}
 	}
 }
 

@@ -29,11 +29,25 @@ const fileBuffer = 256 << 10
 // locked to it, and the runtime destroys the thread.
 func (l *Live) Visit(ctx context.Context, all []*Namespace, look func(*Namespace, Inside, error)) error {
 	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: see above
-		done <- l.visitAll(ctx, all, look)
-	}()
+	go onOwnThread(func() { done <- l.visitAll(ctx, all, look) })
 	return <-done
+}
+
+// onOwnThread runs f on a thread that ends with it, but never on the main one:
+// that cannot end, and /proc/self shows its namespaces.
+func onOwnThread(f func()) {
+	runtime.LockOSThread() // never unlocked, so that the thread ends with the goroutine
+	if unix.Gettid() != unix.Getpid() {
+		f()
+		return
+	}
+	done := make(chan struct{})
+	go func() { // the main thread is locked: this runs elsewhere
+		defer close(done)
+		onOwnThread(f)
+	}()
+	<-done
+	runtime.UnlockOSThread()
 }
 
 func (l *Live) visitAll(ctx context.Context, all []*Namespace, look func(*Namespace, Inside, error)) error {

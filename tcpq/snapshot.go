@@ -48,7 +48,7 @@ type Snapshot struct {
 	Hostname string
 	Kernel   Version
 
-	Namespaces []Namespace // the host's first, then by name and inode
+	Namespaces []Namespace // the host's first, then by inode
 	Coverage   Coverage
 	Errors     []Error
 }

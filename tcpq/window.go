@@ -17,6 +17,7 @@ type NamespaceDelta struct {
 	Counters  Counters
 	Listeners map[uint64]ListenerDelta // by cookie; a quiet empty listener is absent
 	Discards  uint64                   // of all listeners together
+	Gone      int                      // listeners that are there no more: what they discarded is not known
 }
 
 // A ListenerDelta is what changed at one listener.
@@ -48,6 +49,7 @@ func diffNamespace(was, now *Namespace) *NamespaceDelta {
 		Counters:  now.Counters.Since(&was.Counters),
 		Listeners: map[uint64]ListenerDelta{},
 	}
+	d.Gone = len(was.Listeners)
 	for i, j := 0, 0; i < len(now.Listeners); i++ {
 		l := &now.Listeners[i]
 		// Listeners are sorted by cookie in both.
@@ -55,8 +57,10 @@ func diffNamespace(was, now *Namespace) *NamespaceDelta {
 			j++
 		}
 		if j == len(was.Listeners) || was.Listeners[j].Cookie != l.Cookie {
+			d.Discards += uint64(l.Discards) // it came: all of them are of this slot
 			continue
 		}
+		d.Gone--
 		ld := diffListener(&was.Listeners[j], l)
 		if ld == (ListenerDelta{}) {
 			continue
@@ -118,28 +122,34 @@ func (w *Window) Listener(id ListenerID) ListenerWindow {
 	var run interval
 	for _, d := range w.Deltas {
 		ns := d.Namespaces[id.Netns]
-		if ns == nil || ns.quiet() {
+		if ns == nil {
 			lw.Refused.add(run.refused())
 			run = interval{}
-		}
-		if ns == nil {
 			continue
 		}
-		lw.Slots++
 		l := ns.Listeners[id.Cookie]
+		lw.Slots++
 		lw.Discards += uint64(l.Discards)
 		lw.Peak = max(lw.Peak, l.Peak)
+		if ns.quiet() { // what was full in it is not of the run that follows
+			lw.Refused.add(run.refused())
+			run = interval{}
+			continue
+		}
 		run.drops += ns.Counters.Value(ListenDrops)
 		run.mine += uint64(l.Discards)
 		run.all += ns.Discards
 		run.full = run.full || l.Full
+		run.gone = run.gone || ns.Gone > 0
 	}
 	lw.Refused.add(run.refused())
 	return lw
 }
 
 // quiet reports whether nothing was refused and nothing discarded.
-func (n *NamespaceDelta) quiet() bool { return n.Counters.Value(ListenDrops) == 0 && n.Discards == 0 }
+func (n *NamespaceDelta) quiet() bool {
+	return n.Counters.Value(ListenDrops) == 0 && n.Discards == 0 && n.Gone == 0
+}
 
 // Refused bounds how many packets of a listener the kernel refused. Packets,
 // not connections: a client that tries again counts again.
@@ -162,6 +172,7 @@ type interval struct {
 	drops     uint64 // ListenDrops
 	mine, all uint64 // discards, of the listener and of all in the namespace
 	full      bool   // a sample showed the listener full
+	gone      bool   // a listener went, and nobody knows what it discarded
 }
 
 // refused attributes the ListenDrops of an interval to the listener.
@@ -173,10 +184,13 @@ type interval struct {
 // others cannot have taken.
 func (i interval) refused() Refused {
 	others := i.all - i.mine
-	if i.drops == 0 || i.mine == 0 || !i.full && others > 0 {
+	if i.drops == 0 || i.mine == 0 || !i.full && (others > 0 || i.gone) {
 		return Refused{}
 	}
 	r := Refused{Min: i.drops - min(i.drops, others), Max: min(i.drops, i.mine)}
+	if i.gone {
+		r.Min = 0
+	}
 	r.Min = min(r.Min, r.Max) // drops counted since the last sample are nobody's yet
 	return r
 }

@@ -46,7 +46,7 @@ func TestDiff(t *testing.T) {
 			snapshot(blue, 10, listener(1, 3, 100)), snapshot(blue, 12, listener(1, 9, 105)),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 2}),
-				Listeners: map[uint64]ListenerDelta{1: {Discards: 5, Peak: 9}}, Discards: 5, Discarded: 1,
+				Listeners: map[uint64]ListenerDelta{1: {Discards: 5, Peak: 9}}, Discards: 5,
 			}},
 		},
 		{
@@ -67,7 +67,7 @@ func TestDiff(t *testing.T) {
 			snapshot(blue, 10, listener(1, 0, 0)), snapshot(blue, 10, listener(1, 0, 4), listener(2, 50, 1000)),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
-				Listeners: map[uint64]ListenerDelta{1: {Discards: 4}}, Discards: 4, Discarded: 1,
+				Listeners: map[uint64]ListenerDelta{1: {Discards: 4}}, Discards: 1004,
 			}},
 		},
 		{
@@ -75,7 +75,7 @@ func TestDiff(t *testing.T) {
 			snapshot(blue, 10, listener(1, 50, 1000), listener(2, 0, 0)), snapshot(blue, 10, listener(2, 0, 4)),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
-				Listeners: map[uint64]ListenerDelta{2: {Discards: 4}}, Discards: 4, Discarded: 1,
+				Listeners: map[uint64]ListenerDelta{2: {Discards: 4}}, Discards: 4, Gone: 1,
 			}},
 		},
 		{
@@ -84,7 +84,7 @@ func TestDiff(t *testing.T) {
 			snapshot(blue, 0, listener(1, 0, 9), listener(3, 0, 9), listener(5, 0, 2), listener(7, 0, 9)),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
-				Listeners: map[uint64]ListenerDelta{5: {Discards: 2}}, Discards: 2, Discarded: 1,
+				Listeners: map[uint64]ListenerDelta{5: {Discards: 2}}, Discards: 29, Gone: 2,
 			}},
 		},
 		{
@@ -92,7 +92,7 @@ func TestDiff(t *testing.T) {
 			snapshot(blue, 0, listener(1, 0, 1<<32-3)), snapshot(blue, 0, listener(1, 0, 4)),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
-				Listeners: map[uint64]ListenerDelta{1: {Discards: 7}}, Discards: 7, Discarded: 1,
+				Listeners: map[uint64]ListenerDelta{1: {Discards: 7}}, Discards: 7,
 			}},
 		},
 		{
@@ -105,13 +105,13 @@ func TestDiff(t *testing.T) {
 			"the same inode with another cookie is another socket",
 			snapshot(blue, 0, Listener{Cookie: 1, Inode: 99, Accept: Queue{200, 128}, Discards: 5, DiscardsKnown: true}),
 			snapshot(blue, 0, Listener{Cookie: 2, Inode: 99, Accept: Queue{200, 128}, Discards: 50, DiscardsKnown: true}),
-			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{}}},
+			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{}, Discards: 50, Gone: 1}},
 		},
 		{
 			"also when the cookie is smaller: CPUs hand them out in batches",
 			snapshot(blue, 0, Listener{Cookie: 4096, Inode: 99, Accept: Queue{200, 128}, Discards: 5, DiscardsKnown: true}),
 			snapshot(blue, 0, Listener{Cookie: 7, Inode: 99, Accept: Queue{200, 128}, Discards: 50, DiscardsKnown: true}),
-			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{}}},
+			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{}, Discards: 50, Gone: 1}},
 		},
 		{
 			"the same inode with another cookie is another namespace",
@@ -276,7 +276,7 @@ func TestWindow(t *testing.T) {
 		snapshot(blue, 15, listener(1, 129, 5)),
 		snapshot(green, 0), // blue was missed once
 		snapshot(blue, 90, listener(1, 40, 20)),
-		snapshot(blue, 91, listener(1, 7, 21), listener(2, 0, 9)),
+		snapshot(blue, 91, listener(1, 7, 21), listener(2, 0, 0)),
 	}
 	var w Window
 	for i, s := range samples {
@@ -302,71 +302,166 @@ func TestWindow(t *testing.T) {
 	}
 }
 
+// TestRefusedOverSlots: a packet refused while a sample was being taken is in the
+// counters of one slot and in the discards of the next, so slots are judged
+// together from one quiet slot to the next.
+func TestRefusedOverSlots(t *testing.T) {
+	type sample struct {
+		drops     uint64
+		queued    [2]uint32
+		discarded [2]uint32
+	}
+	tests := []struct {
+		name    string
+		samples []sample
+		want    [2]Refused
+	}{
+		{
+			"counted in one slot, discarded in the next",
+			[]sample{{}, {drops: 7, queued: [2]uint32{0, 129}}, {drops: 7, discarded: [2]uint32{0, 7}}},
+			[2]Refused{{}, {7, 7}},
+		},
+		{
+			"a scan in the slot that counted it is not to blame",
+			[]sample{{}, {drops: 1, discarded: [2]uint32{1, 0}}, {drops: 1, queued: [2]uint32{0, 129}, discarded: [2]uint32{1, 1}}},
+			[2]Refused{{}, {0, 1}},
+		},
+		{
+			"a quiet slot parts them: the scan comes later",
+			[]sample{{}, {drops: 5, queued: [2]uint32{129, 0}, discarded: [2]uint32{5, 0}}, {drops: 5, discarded: [2]uint32{5, 0}}, {drops: 5, discarded: [2]uint32{5, 9}}},
+			[2]Refused{{5, 5}, {}},
+		},
+		{
+			"a quiet slot parts them: each the only discarder of its run",
+			[]sample{{}, {drops: 5, discarded: [2]uint32{5, 0}}, {drops: 5, discarded: [2]uint32{5, 0}}, {drops: 8, discarded: [2]uint32{5, 3}}},
+			[2]Refused{{5, 5}, {3, 3}},
+		},
+		{
+			"without a quiet slot between them neither is the only one",
+			[]sample{{}, {drops: 5, discarded: [2]uint32{5, 0}}, {drops: 8, discarded: [2]uint32{5, 3}}},
+			[2]Refused{{}, {}},
+		},
+		{
+			"a queue that was full before a quiet slot says nothing of what came after it",
+			[]sample{{queued: [2]uint32{129, 0}}, {}, {drops: 7, discarded: [2]uint32{5, 7}}},
+			[2]Refused{{}, {}},
+		},
+		{
+			"a queue that was full when the run began does",
+			[]sample{{}, {queued: [2]uint32{0, 129}}, {drops: 7, discarded: [2]uint32{5, 7}}},
+			[2]Refused{{}, {2, 7}},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var w Window
+			var prev *Snapshot
+			for _, s := range tt.samples {
+				cur := snapshot(blue, 500+s.drops, listener(1, s.queued[0], 1000+s.discarded[0]), listener(2, s.queued[1], 1000+s.discarded[1]))
+				w.Extend(prev, cur)
+				prev = cur
+			}
+			for i, want := range tt.want {
+				if got := w.Listener(ListenerID{blue, uint64(i + 1)}); got.Refused != want {
+					t.Errorf("Listener(%d).Refused = %+v, want %+v", i+1, got.Refused, want)
+				}
+			}
+		})
+	}
+}
+
+// TestRefusedOfThoseThatCameAndWent: what a listener discarded before it went is
+// not known, so nobody is the only discarder beside it.
+func TestRefusedOfThoseThatCameAndWent(t *testing.T) {
+	tests := []struct {
+		name      string
+		prev, cur []Listener
+		want      Refused // of listener 1
+	}{
+		{"one that went may have lost it", []Listener{listener(1, 0, 0), listener(2, 129, 0)}, []Listener{listener(1, 0, 3)}, Refused{}},
+		{"beside one that went nothing is certain", []Listener{listener(1, 0, 0), listener(2, 129, 0)}, []Listener{listener(1, 129, 3)}, Refused{0, 3}},
+		{"one that came and discarded may have lost it", []Listener{listener(1, 0, 0)}, []Listener{listener(1, 0, 3), listener(2, 0, 9)}, Refused{}},
+		{"one that came and discarded nothing did not", []Listener{listener(1, 0, 0)}, []Listener{listener(1, 0, 3), listener(2, 0, 0)}, Refused{3, 3}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var w Window
+			w.Extend(snapshot(blue, 500, tt.prev...), snapshot(blue, 509, tt.cur...))
+			if got := w.Listener(ListenerID{blue, 1}); got.Refused != tt.want {
+				t.Errorf("Listener(1).Refused = %+v, want %+v", got.Refused, tt.want)
+			}
+		})
+	}
+}
+
 // TestWindowLossBounds makes namespaces in which it is known which packets were
 // refused where, and asks whether the bounds hold the truth.
 func TestWindowLossBounds(t *testing.T) {
 	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		listeners := 1 + r.IntN(4)
-		slots := 1 + r.IntN(5)
-		exact := seed%2 == 0 // every refused packet is among the discards; otherwise some listener came or went
-
-		now := make([]Listener, listeners)
+		exact := seed%2 == 0 // every refused packet is among the discards
+		now := make([]Listener, 1+r.IntN(4))
 		for i := range now {
 			now[i] = listener(uint64(i+1), 0, r.Uint32()) // anywhere, so that it wraps now and then
 		}
 		drops := r.Uint64N(1000)
+		first := drops
 		prev := snapshot(blue, drops, slices.Clone(now)...)
 		var w Window
-		truth := make([][]uint64, listeners) // what each slot refused
-		certain := make([][]bool, listeners) // the rule applies in the slot
-		refused := make([]uint64, slots)
-		for s := range slots {
+		var runs []Window // the slots between two quiet ones, each by itself
+		truth := make([]uint64, len(now))
+		for range 1 + r.IntN(8) {
+			quiet := r.IntN(4) == 0
 			for i := range now {
-				n, scans := r.Uint64N(20), r.Uint32N(20)*r.Uint32N(2)
-				if r.IntN(3) == 0 {
-					n = 0
-				}
-				truth[i] = append(truth[i], n)
-				now[i].Discards += uint32(n) + scans
 				now[i].Accept.Len = 0
-				if n > 0 {
-					now[i].Accept.Len = 129
+				if quiet {
+					continue
 				}
-				certain[i] = append(certain[i], n > 0)
-				refused[s] += n
+				n, scans := r.Uint64N(20)*r.Uint64N(2), r.Uint32N(20)*r.Uint32N(2)
+				if n > 0 {
+					now[i].Accept.Len = 129 // who refuses is seen to be full
+				}
+				truth[i] += n
+				now[i].Discards += uint32(n) + scans
+				drops += n
 			}
-			if !exact {
-				refused[s] += r.Uint64N(50)
+			if !exact && !quiet {
+				drops += r.Uint64N(50) // of a listener that came and went
 			}
-			drops += refused[s]
 			cur := snapshot(blue, drops, slices.Clone(now)...)
-			w.Deltas = append(w.Deltas, Diff(prev, cur))
+			w.Extend(prev, cur)
+			if last := Diff(prev, cur); last.Namespaces[blue].Discards == 0 && last.Namespaces[blue].Counters.Value(ListenDrops) == 0 {
+				runs = append(runs, Window{})
+			} else {
+				if len(runs) == 0 {
+					runs = append(runs, Window{})
+				}
+				run := &runs[len(runs)-1]
+				run.Extend(prev, cur)
+			}
 			prev = cur
 		}
 
-		moved, _ := w.Counters(blue)
 		for i := range now {
 			id := ListenerID{blue, uint64(i + 1)}
-			var sum Refused
-			for s := range slots {
-				one := Window{Deltas: w.Deltas[s : s+1]}
-				got := one.Listener(id).Refused
-				sum.Min += got.Min
-				sum.Max += got.Max
-				if got.Min > got.Max || got.Max > refused[s] {
-					t.Fatalf("seed %d slot %d listener %d: %+v of %d refused, want 0 <= min <= max <= refused", seed, s, i, got, refused[s])
-				}
-				if exact && certain[i][s] && (truth[i][s] < got.Min || truth[i][s] > got.Max) {
-					t.Fatalf("seed %d slot %d listener %d: %+v, want %d within", seed, s, i, got, truth[i][s])
-				}
-			}
 			got := w.Listener(id)
-			if got.Refused != sum {
-				t.Fatalf("seed %d listener %d: Refused = %+v, want the sum of the slots %+v", seed, i, got.Refused, sum)
+			var sum Refused
+			for _, run := range runs {
+				one := run.Listener(id).Refused
+				sum.Min += one.Min
+				sum.Max += one.Max
 			}
-			if got.Refused.Max > moved.Value(ListenDrops) || got.Refused.Max > got.Discards {
-				t.Fatalf("seed %d listener %d: %+v, want no more than the %d refused and the discards", seed, i, got, moved.Value(ListenDrops))
+			if got.Refused != sum {
+				t.Fatalf("seed %d listener %d: Refused = %+v, want the sum of its runs %+v", seed, i, got.Refused, sum)
+			}
+			if got.Refused.Min > got.Refused.Max || got.Refused.Max > min(drops-first, got.Discards) {
+				t.Fatalf("seed %d listener %d: %+v, want 0 <= min <= max <= the %d refused and the discards", seed, i, got, drops-first)
+			}
+			if exact && truth[i] > 0 && (truth[i] < got.Refused.Min || truth[i] > got.Refused.Max) {
+				t.Fatalf("seed %d listener %d: %+v, want %d within", seed, i, got.Refused, truth[i])
+			}
+			if exact && truth[i] == 0 && got.Refused.Min > 0 {
+				t.Fatalf("seed %d listener %d: %+v, want nothing certain: it refused nothing", seed, i, got.Refused)
 			}
 		}
 	}

@@ -75,6 +75,9 @@ func Main(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	// /proc/PID shows the namespaces of the main thread: no goroutine that
+	// enters others, ours or the product's, may ever run on it.
+	runtime.LockOSThread()
 	code := m.Run()
 	removeBinary()
 	os.Exit(code)
@@ -222,6 +225,10 @@ func (p *Process) prepare() error {
 			if err != nil {
 				return os.NewSyscallError("become another user", err)
 			}
+		}
+		// As after execve(2): the user may look into the process.
+		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
+			return os.NewSyscallError("become dumpable", err)
 		}
 	}
 	return nil

@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -33,7 +33,7 @@ func NewNamespace(t testing.TB) *Namespace {
 	n := &Namespace{t: t}
 	onThread(t, func() {
 		must(t, "unshare", unix.Unshare(unix.CLONE_NEWNET))
-		n.openThreads()
+		n.openCurrent()
 		must(t, "set lo up", loUp())
 	})
 	t.Cleanup(n.Release)
@@ -52,8 +52,8 @@ func NamespaceOf(t testing.TB, pid int) *Namespace {
 	return n
 }
 
-// openThreads makes n the namespace the calling thread is in.
-func (n *Namespace) openThreads() {
+// openCurrent makes n the namespace the calling thread is in.
+func (n *Namespace) openCurrent() {
 	f, err := os.Open("/proc/thread-self/ns/net")
 	must(n.t, "open the new namespace", err)
 	n.file = f
@@ -194,16 +194,18 @@ func InodeOf(path string) (uint64, error) {
 }
 
 // Mount binds the namespace to a file, as ip-netns(8) does, in the mount
-// namespace the test runs in.
-func (n *Namespace) Mount(path string) {
+// namespace the test runs in, until unmount is called or the test ends.
+func (n *Namespace) Mount(path string) (unmount func()) {
 	n.t.Helper()
 	must(n.t, "make a mount point", os.WriteFile(path, nil, 0o600))
 	must(n.t, "mount a namespace", unix.Mount(n.Path(), path, "", unix.MS_BIND, ""))
-	n.t.Cleanup(func() {
+	unmount = sync.OnceFunc(func() {
 		if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
-			n.t.Errorf("lab: unmount %s: %v", filepath.Base(path), err)
+			n.t.Errorf("lab: unmount %q: %v", path, err)
 		}
 	})
+	n.t.Cleanup(unmount)
+	return unmount
 }
 
 // loUp sets the loopback of the calling thread's namespace up.

@@ -11,10 +11,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/qtune/qtune/inspection"
 )
@@ -133,12 +135,39 @@ func (r *Run) Running() bool {
 	}
 }
 
+// WaitIdle waits until the program has read something and then nothing for a
+// while: it has begun to watch and waits for its next turn.
+func (r *Run) WaitIdle() {
+	r.t.Helper()
+	const enough, still = 100, 50 * time.Millisecond // read calls; some 10 make a start
+	var last uint64
+	var since time.Time
+	Wait(r.t, "qtune to watch", func() bool {
+		reads := reads(r.PID)
+		if reads != last {
+			last, since = reads, time.Now()
+		}
+		return !r.Running() || reads > enough && time.Since(since) > still
+	})
+}
+
+// reads returns how often a process has called read(2) and the like.
+func reads(pid int) uint64 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/io")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), "syscr: ")
+	text, _, _ := strings.Cut(rest, "\n")
+	n, _ := strconv.ParseUint(text, 10, 64) // 0 when it has ended
+	return n
+}
+
 // Wait waits for the end and returns the exit code.
 func (r *Run) Wait() int {
 	r.t.Helper()
 	<-r.done
-	var exit *exec.ExitError
-	if !errors.As(r.err, &exit) {
+	if _, ok := errors.AsType[*exec.ExitError](r.err); !ok {
 		must(r.t, "run qtune", r.err)
 	}
 	return r.cmd.ProcessState.ExitCode()

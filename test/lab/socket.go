@@ -5,6 +5,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -41,17 +42,26 @@ type Listener struct {
 // Listen opens a listener inside the namespace; it is closed with the test.
 func (n *Namespace) Listen(s Socket) *Listener {
 	n.t.Helper()
-	l := &Listener{Socket: s, t: n.t, fd: -1}
+	return n.ListenAll(s)[0]
+}
+
+// ListenAll is [Namespace.Listen] for many.
+func (n *Namespace) ListenAll(all ...Socket) []*Listener {
+	n.t.Helper()
+	var listeners []*Listener
 	n.Do(func() {
-		var err error
-		l.fd, l.Port, err = open(s)
-		must(n.t, fmt.Sprintf("listen on %s port %d", s.Addr, s.Port), err)
+		for _, s := range all {
+			l := &Listener{Socket: s, t: n.t}
+			var err error
+			l.fd, l.Port, err = open(s)
+			must(n.t, fmt.Sprintf("listen on %s port %d", s.Addr, s.Port), err)
+			n.t.Cleanup(l.Close)
+			l.Inode, l.Cookie, err = identity(l.fd)
+			must(n.t, "identify a socket", err)
+			listeners = append(listeners, l)
+		}
 	})
-	var err error
-	l.Inode, l.Cookie, err = identity(l.fd)
-	must(n.t, "identify a socket", err)
-	n.t.Cleanup(l.Close)
-	return l
+	return listeners
 }
 
 // Close closes the listener.
@@ -99,7 +109,7 @@ func (n *Namespace) Connect(dst netip.AddrPort, count int) {
 			fd, err := unix.Socket(familyOf(dst.Addr()), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 			must(n.t, "socket", err)
 			n.clients = append(n.clients, fd)
-			if err := unix.Connect(fd, sockaddr(dst)); err != nil && err != unix.EINPROGRESS { //nolint:errorlint // a bare errno
+			if err := unix.Connect(fd, sockaddr(dst)); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 				must(n.t, "connect to "+dst.String(), err)
 			}
 		}
