@@ -36,7 +36,7 @@ all: bin/qtune ## build bin/qtune
 bin/qtune:
 	@go build -ldflags '-X main.version=$(VERSION)' -o $@ ./cmd/qtune
 
-inspect: bin/qtune ## show this host's listeners, by sudo if need be (ARGS='--problems')
+inspect: bin/qtune ## show this host's listeners, by sudo if need be (ARGS='--for 10s --sort loss')
 	@if [ "$$(id -u)" -eq 0 ]; then \
 		exec ./bin/qtune inspect $(ARGS); \
 	elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || { [ -t 0 ] && sudo -v; }; }; then \

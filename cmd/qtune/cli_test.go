@@ -140,15 +140,18 @@ func TestTableFitsTheTerminal(t *testing.T) {
 			Owner: &inspection.Owner{PID: 31337, Comm: "日本語のサーバー", Pod: &inspection.Pod{Namespace: "production", Name: "checkout-7d9f8b6c5d-x2x4z"}},
 		}},
 	}
-	for _, width := range []int{80, 100, 132} {
+	for _, width := range []int{70, 80, 100, 132} {
 		var b strings.Builder
 		if err := writeTable(&b, in, tableStyle{Width: width}); err != nil {
 			t.Fatal(err)
 		}
 		for i, line := range strings.Split(b.String(), "\n") {
-			if i >= 2 && i <= 3 && textWidth(line) > width {
-				t.Errorf("width %d: %d columns: %s", width, textWidth(line), line)
+			if textWidth(line) > width {
+				t.Errorf("width %d: line %d has %d columns: %s", width, i, textWidth(line), line)
 			}
+		}
+		if !strings.Contains(b.String(), ":8443") {
+			t.Errorf("width %d: the port was cut off:\n%s", width, b.String())
 		}
 	}
 	var b strings.Builder

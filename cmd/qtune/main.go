@@ -26,10 +26,13 @@ func main() {
 	// namespaces may ever run on it.
 	runtime.LockOSThread()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	err := rootCommand().ExecuteContext(ctx)
-	stop()
 	if err == nil || errors.Is(err, syscall.EPIPE) { // | head is no error
 		return
+	}
+	if errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("interrupted: %w", err)
 	}
 	fmt.Fprintln(os.Stderr, "qtune:", err)
 	os.Exit(exitCode(err))

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ const (
 	exitError      = 1
 	exitPermission = 12
 	exitUsage      = 64
+	exitInterrupt  = 130 // as shells have it
 )
 
 // errUsage says that the command line makes no sense.
@@ -37,6 +39,8 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, host.ErrPermission):
 		return exitPermission
+	case errors.Is(err, context.Canceled):
+		return exitInterrupt
 	}
 	return exitError
 }

@@ -62,15 +62,18 @@ func netnsNames(in *inspection.Inspection) map[uint64]string {
 	return names
 }
 
+// say writes a sentence, wrapped to the terminal.
+func (s *screen) say(format string, args ...any) {
+	fmt.Fprintln(s.w, wrap(fmt.Sprintf(format, args...), s.style.Width))
+}
+
 func (s *screen) head() {
-	fmt.Fprintf(s.w, "%s, Linux %s: %s in %s", s.in.Host.Name, s.in.Host.Kernel,
-		count(len(s.in.Listeners), "listener"), count(len(s.in.Namespaces), "network namespace"))
-	switch s.in.Window.Source {
-	case inspection.SourceNone:
-		fmt.Fprint(s.w, ", one snapshot\n")
-	default:
-		fmt.Fprintf(s.w, ", watched for %.1f s\n", s.in.Window.Seconds)
+	when := fmt.Sprintf("watched for %.1f s", s.in.Window.Seconds)
+	if s.in.Window.Source == inspection.SourceNone {
+		when = "one snapshot"
 	}
+	s.say("%s, Linux %s: %s in %s, %s", s.in.Host.Name, s.in.Host.Kernel,
+		count(len(s.in.Listeners), "listener"), count(len(s.in.Namespaces), "network namespace"), when)
 }
 
 // listenerColumns are the columns, each with what stands in it.
@@ -81,7 +84,7 @@ var listenerColumns = []struct {
 }{
 	{column{title: "", least: 0}, false, func(_ *screen, l *inspection.Listener) string { return markOf(l).sign }},
 	{column{title: "NETNS", least: 8}, false, func(s *screen, l *inspection.Listener) string { return s.names[l.Netns] }},
-	{column{title: "LISTENER", least: 12}, false, func(_ *screen, l *inspection.Listener) string { return listenerText(l) }},
+	{column{title: "LISTENER", least: 12, keepEnd: true}, false, func(_ *screen, l *inspection.Listener) string { return listenerText(l) }},
 	{column{title: "OWNER", least: 9}, false, func(_ *screen, l *inspection.Listener) string { return ownerText(l.Owner) }},
 	{column{title: "ACCEPT", right: true}, false, func(_ *screen, l *inspection.Listener) string {
 		return queueText(&l.AcceptQueue.Length, &l.AcceptQueue.Limit)
@@ -133,7 +136,7 @@ func (s *screen) listeners() {
 	}
 	for _, m := range allMarks {
 		if marks[m.sign] {
-			fmt.Fprintf(s.w, "%s  %s\n", m.sign, m.legend)
+			s.say("%s %s", m.sign, m.legend)
 		}
 	}
 }
@@ -172,42 +175,43 @@ func (s *screen) window() {
 		total += n.Counters["ListenDrops"]
 		moved += n.Moved["ListenDrops"]
 		if n.Moved["ListenDrops"] > 0 {
-			fmt.Fprintf(s.w, "%s: %s of new connections refused in %.1f s (ListenDrops), %d of them by a full accept queue (ListenOverflows)\n",
+			s.say("%s: %s of new connections refused in %.1f s (ListenDrops), %d of them by a full accept queue (ListenOverflows)",
 				s.names[n.Inode], count(int(n.Moved["ListenDrops"]), "packet"), s.in.Window.Seconds, n.Moved["ListenOverflows"])
 		}
 	}
 	switch {
 	case s.in.Window.Source == inspection.SourceNone:
-		fmt.Fprintln(s.w, "One snapshot tells no rates: whether connections are being lost needs a window (--for 10s).")
+		s.say("One snapshot tells no rates: whether connections are being lost needs a window (--for 10s).")
 	case moved == 0:
-		fmt.Fprintf(s.w, "Nothing was refused in %.1f s. That says nothing about a busier moment (--for 60s).\n", s.in.Window.Seconds)
+		s.say("Nothing was refused in %.1f s. That says nothing about a busier moment (--for 60s).", s.in.Window.Seconds)
 	}
 	if total > moved {
-		fmt.Fprintf(s.w, "Before that, since these namespaces were made, %s of new connections were refused; which listener it was, only a window tells.\n", count(int(total-moved), "packet"))
+		s.say("Before that, since these namespaces were made, %s of new connections were refused; which listener it was, only a window tells.",
+			count(int(total-moved), "packet"))
 	}
 	if s.in.Coverage.SynSkipped > 0 && len(s.in.Listeners) > 0 {
-		fmt.Fprintf(s.w, "SYN queues were not counted in %s, where no counter asked for it (--syn all).\n", count(s.in.Coverage.SynSkipped, "namespace"))
+		s.say("SYN queues were not counted in %s, where no counter asked for it (--syn all).", count(s.in.Coverage.SynSkipped, "namespace"))
 	}
 }
 
 // elsewhere lists trouble that is not a listen queue's.
 func (s *screen) elsewhere() {
 	for _, e := range s.in.Elsewhere {
-		fmt.Fprintf(s.w, "not a listen queue: %s: %s +%d: %s\n", s.names[e.Netns], e.Counter, e.Moved, e.Meaning)
+		s.say("not a listen queue: %s: %s +%d: %s", s.names[e.Netns], e.Counter, e.Moved, e.Meaning)
 	}
 }
 
 // missing lists what was not searched and what could not be read.
 func (s *screen) missing() {
 	for _, line := range s.in.Coverage.NotSearched {
-		fmt.Fprintf(s.w, "not searched: %s\n", line)
+		s.say("not searched: %s", line)
 	}
 	for _, e := range s.in.Errors {
 		where := ""
 		if e.Netns != 0 {
 			where = fmt.Sprintf("net:[%d]: ", e.Netns)
 		}
-		fmt.Fprintf(s.w, "not read: %s%s: %s\n", where, e.Stage, e.Message)
+		s.say("not read: %s%s: %s", where, e.Stage, e.Message)
 	}
 }
 
@@ -260,7 +264,7 @@ func ownerText(o *inspection.Owner) string {
 func unfoundText(why string) string {
 	switch why {
 	case "not-permitted":
-		return "(not permitted to see)"
+		return "(not permitted)"
 	case "kernel":
 		return "(the kernel)"
 	}

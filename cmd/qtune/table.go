@@ -8,15 +8,17 @@ import (
 	"bufio"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/clipperhouse/displaywidth"
 )
 
 // A column of a table.
 type column struct {
-	title string
-	right bool // numbers stand at the right
-	least int  // when the table is too wide: how narrow the column may get; 0 for never
+	title   string
+	right   bool // numbers stand at the right
+	least   int  // when the table is too wide: how narrow the column may get; 0 for never
+	keepEnd bool // cut at the front, because the end says more
 }
 
 // A table aligns rows of cells. It knows widths and nothing of their meaning.
@@ -31,8 +33,10 @@ type row struct {
 	style string // an SGR sequence, "" for none
 }
 
+// usualGap is how many columns lie between two cells; one where there is no room.
+const usualGap = 2
+
 const (
-	gap      = "  "
 	styleOff = "\x1b[0m"
 	styleRed = "\x1b[31m"
 	styleYel = "\x1b[33m"
@@ -41,44 +45,49 @@ const (
 
 // write writes the table, no line longer than width unless that is 0.
 func (t *table) write(w *bufio.Writer, width int, colour bool) {
-	widths := t.widths(width)
+	widths, gap := t.widths(width)
 	titles := make([]string, len(t.columns))
 	for i, c := range t.columns {
 		titles[i] = c.title
 	}
-	t.line(w, row{cells: titles, style: styleDim}, widths, colour)
+	t.line(w, row{cells: titles, style: styleDim}, widths, gap, colour)
 	for _, r := range t.rows {
-		t.line(w, r, widths, colour)
+		t.line(w, r, widths, gap, colour)
 	}
 }
 
-// widths returns how wide each column is. When all together are too wide, the
-// columns that may shrink do, the widest first.
-func (t *table) widths(limit int) []int {
-	widths := make([]int, len(t.columns))
+// widths returns how wide each column is, and the gap between them. When all
+// together are too wide, the columns that may shrink do, the widest first.
+func (t *table) widths(limit int) (widths []int, gap int) {
+	widths = make([]int, len(t.columns))
+	gap = usualGap
 	for i, c := range t.columns {
 		widths[i] = len(c.title)
 		for _, r := range t.rows {
 			widths[i] = max(widths[i], textWidth(r.cells[i]))
 		}
 	}
-	for total(widths) > limit && limit > 0 {
+	for total(widths, gap) > limit && limit > 0 {
 		widest := -1
 		for i, c := range t.columns {
 			if c.least > 0 && widths[i] > c.least && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}
-		if widest < 0 {
-			break
+		switch {
+		case widest >= 0:
+			widths[widest]--
+		case gap > 1:
+			gap = 1
+		default:
+			return widths, gap // it will not fit
 		}
-		widths[widest]--
 	}
-	return widths
+	return widths, gap
 }
 
-func total(widths []int) int {
-	sum := (len(widths) - 1) * len(gap)
+func total(widths []int, gap int) int {
+	sum := (len(widths) - 1) * gap
 	for _, w := range widths {
 		sum += w
 	}
@@ -86,7 +95,7 @@ func total(widths []int) int {
 }
 
 // line writes one row; nothing follows its last text.
-func (t *table) line(w *bufio.Writer, r row, widths []int, colour bool) {
+func (t *table) line(w *bufio.Writer, r row, widths []int, gap int, colour bool) {
 	colour = colour && r.style != ""
 	if colour {
 		w.WriteString(r.style)
@@ -95,7 +104,7 @@ func (t *table) line(w *bufio.Writer, r row, widths []int, colour bool) {
 	for i, cell := range r.cells {
 		width := textWidth(cell)
 		if width > widths[i] {
-			cell = displaywidth.TruncateString(cell, widths[i], "…")
+			cell = cut(cell, widths[i], t.columns[i].keepEnd)
 			width = textWidth(cell)
 		}
 		fill := widths[i] - width
@@ -110,12 +119,50 @@ func (t *table) line(w *bufio.Writer, r row, widths []int, colour bool) {
 		} else {
 			fill += width
 		}
-		pad += fill + len(gap)
+		pad += fill + gap
 	}
 	if colour {
 		w.WriteString(styleOff)
 	}
 	w.WriteByte('\n')
+}
+
+// cut shortens a cell that is too wide.
+func cut(s string, width int, keepEnd bool) string {
+	const ellipsis = "…"
+	if !keepEnd {
+		return displaywidth.TruncateString(s, width, ellipsis)
+	}
+	for textWidth(s) > width-1 {
+		_, size := utf8.DecodeRuneInString(s)
+		s = s[size:]
+	}
+	return ellipsis + s
+}
+
+// wrap breaks a sentence into lines no wider than width, unless that is 0; all
+// but the first are indented.
+func wrap(s string, width int) string {
+	if width <= 0 {
+		return s
+	}
+	var b strings.Builder
+	at := 0
+	for i, word := range strings.Fields(s) {
+		size := textWidth(word)
+		switch {
+		case i == 0:
+		case at+1+size > width:
+			b.WriteString("\n  ")
+			at = 2
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += size
+	}
+	return b.String()
 }
 
 // textWidth returns how many columns s takes on a terminal.
