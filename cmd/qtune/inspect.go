@@ -51,9 +51,9 @@ func inspectCommand(global *globalOptions) *cobra.Command {
 and SYN queue (length/limit), the packets discarded for it, how many of its new
 connections the kernel refused meanwhile, who set its limit and who owns it.
 
-By default it watches for one second; --for 0 takes one snapshot and tells no
-rates, and Ctrl-C shows what was seen until then. As root it sees everything; otherwise what you may see, and says what is
-missing.`,
+By default it watches for one second; Ctrl-C ends that early and shows what was
+seen. --for 0 takes one snapshot and tells no rates. As root it sees everything;
+otherwise it shows what you may see and says what is missing.`,
 		Example: `  sudo qtune inspect                        # every listener, watched for 1 s
   sudo qtune inspect --for 30s --sort loss  # watch longer, the worst first
   sudo qtune inspect --port 443 -o wide     # one port in all namespaces

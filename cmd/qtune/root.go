@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -45,6 +46,17 @@ func exitCode(err error) int {
 	return exitError
 }
 
+// knownCommand refuses a command that there is not.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usageError("unknown command %q; did you mean %s?", args[0], strings.Join(near, " or "))
+	}
+	return usageError("unknown command %q (try qtune --help)", args[0])
+}
+
 // noArgs refuses arguments.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
@@ -72,7 +84,7 @@ func rootCommand() *cobra.Command {
 full its two queues are, who set their limit, and whether it loses connections.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          noArgs,
+		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
 			o.Log, err = newLog(cmd.ErrOrStderr(), o.LogLevel, o.LogFormat)
@@ -84,6 +96,7 @@ full its two queues are, who set their limit, and whether it loses connections.`
 	f.StringVar(&o.Rootfs, "rootfs", "/", "where the host's /proc, /sys and /var/log are seen, from inside a container")
 	f.StringVar(&o.LogLevel, "log-level", "warn", "debug, info, warn or error")
 	f.StringVar(&o.LogFormat, "log-format", "text", "text or json")
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%v", err) })
 	cmd.AddCommand(inspectCommand(&o), recordCommand(&o), versionCommand())
 	return cmd
