@@ -6,6 +6,7 @@ package collector
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -24,6 +25,22 @@ var counterFiles = []struct {
 	{name: host.Snmp, parse: (*counterParser).parseTable},
 	{name: host.Conntrack, optional: true, parse: parseConntrack},
 	{name: host.Softnet, hostOnly: true, parse: parseSoftnet},
+}
+
+// readCounters reads the files of the counter table.
+func (p *pass) readCounters(n *tcpq.Namespace, in host.Inside) {
+	for _, f := range counterFiles {
+		if f.hostOnly && !n.Host {
+			continue
+		}
+		content, err := in.Read(f.name)
+		if err == nil {
+			err = f.parse(&p.collector.counters, content, &n.Counters)
+		}
+		if err != nil && !(f.optional && errors.Is(err, host.ErrAbsent)) {
+			p.fail(n, "counters", fmt.Errorf("%s: %w", f.name, err))
+		}
+	}
 }
 
 // A counterParser reads netstat and snmp. The header lines are the same in

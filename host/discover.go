@@ -70,20 +70,21 @@ func (l *Live) Namespaces(ctx context.Context, s Search) (Found, error) {
 	return d.found, nil
 }
 
-// compareNamespaces puts this process's own namespace first, because it is
-// visited before the thread leaves it, then the host's, then by number.
+// compareNamespaces orders namespaces for a visit.
 func compareNamespaces(a, b *Namespace) int {
-	return cmp.Or(boolCompare(b.own, a.own), boolCompare(b.Host, a.Host), cmp.Compare(a.Inode, b.Inode))
+	return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Inode, b.Inode))
 }
 
-func boolCompare(a, b bool) int {
+// rank puts this process's own namespace first, because it is visited before the
+// thread leaves it, then the host's.
+func (ns *Namespace) rank() int {
 	switch {
-	case a == b:
+	case ns.own:
 		return 0
-	case b:
-		return -1
+	case ns.Host:
+		return 1
 	}
-	return 1
+	return 2
 }
 
 // at returns the namespace of that number, making it when it is new.

@@ -107,11 +107,3 @@ const (
 	ListenDump  DumpName = "listen"
 	SynRecvDump DumpName = "synrecv"
 )
-
-// A PodLog is a pod as the kubelet's log folders name it.
-type PodLog struct {
-	Namespace  string            `json:"namespace"`
-	Name       string            `json:"name"`
-	UID        string            `json:"uid"`
-	Containers map[string]string `json:"containers"` // id to name; "" holds the name of an only container
-}
