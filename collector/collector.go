@@ -67,6 +67,7 @@ type Collector struct {
 	counters counterParser
 	synSpent time.Duration     // on counting SYN queues
 	strays   []*host.Namespace // met only as descriptors, while owners were looked for
+	searched map[int]bool      // processes whose descriptors were looked into
 }
 
 // New returns a Collector of h.

@@ -60,12 +60,22 @@ func (p *pass) findOwners(ctx context.Context, processes []host.Process) error {
 		s.strays = nil
 	}
 	s.nameOwners()
-	for _, proc := range processes {
-		if !s.scanned[proc.PID] {
-			p.snapshot.Coverage.DescriptorsLeft++
+	s.countLeft(processes)
+	return nil
+}
+
+// countLeft counts the processes whose descriptors were looked into neither now
+// nor in an earlier pass.
+func (s *ownerSearch) countLeft(processes []host.Process) {
+	searched := make(map[int]bool, len(processes))
+	for _, p := range processes {
+		if s.scanned[p.PID] || s.pass.collector.searched[p.PID] {
+			searched[p.PID] = true
+		} else {
+			s.pass.snapshot.Coverage.DescriptorsLeft++
 		}
 	}
-	return nil
+	s.pass.collector.searched = searched
 }
 
 // want notes whose holders are looked for.
