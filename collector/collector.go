@@ -114,12 +114,18 @@ func (c *Collector) find(ctx context.Context) (host.Found, error) {
 	if err != nil {
 		return found, fmt.Errorf("find network namespaces: %w", err)
 	}
+	found.Namespaces = c.withStrays(found.Namespaces)
+	return found, nil
+}
+
+// withStrays adds the namespaces that were met as descriptors.
+func (c *Collector) withStrays(all []*host.Namespace) []*host.Namespace {
 	for _, stray := range c.strays {
-		if !slices.ContainsFunc(found.Namespaces, func(n *host.Namespace) bool { return n.Inode == stray.Inode }) {
-			found.Namespaces = append(found.Namespaces, stray)
+		if !slices.ContainsFunc(all, func(n *host.Namespace) bool { return n.Inode == stray.Inode }) {
+			all = append(all, stray)
 		}
 	}
-	return found, nil
+	return all
 }
 
 // newPass begins a Snapshot.

@@ -55,6 +55,8 @@ func (p *pass) readListeners(n *tcpq.Namespace, in host.Inside) {
 	}
 	if err := p.dumpSockets(in, host.ListenDump, ext, inetdiag.Listen); err != nil {
 		p.fail(n, "listen", err)
+	} else {
+		n.Listed = true
 	}
 	sockets := p.collector.dump.Sockets
 	slices.SortFunc(sockets, func(a, b inetdiag.Socket) int { return cmp.Compare(a.Cookie, b.Cookie) })

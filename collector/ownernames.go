@@ -65,7 +65,7 @@ func (s *ownerSearch) owner(pids []int, l *tcpq.Listener) *tcpq.Owner {
 	}
 	slices.SortFunc(known, func(a, b *tcpq.Owner) int {
 		return cmp.Or(
-			cmp.Compare(managerLast(a), managerLast(b)), a.Started.Compare(b.Started), cmp.Compare(a.PIDs[0], b.PIDs[0]))
+			cmp.Compare(s.managerLast(a), s.managerLast(b)), a.Started.Compare(b.Started), cmp.Compare(a.PIDs[0], b.PIDs[0]))
 	})
 	o := *known[0]
 	o.PIDs = nil
@@ -75,10 +75,9 @@ func (s *ownerSearch) owner(pids []int, l *tcpq.Listener) *tcpq.Owner {
 	return &o
 }
 
-// managerLast ranks the host's service manager behind all others: it keeps the
-// sockets it hands to its services.
-func managerLast(o *tcpq.Owner) int {
-	if o.PIDs[0] == 1 {
+// managerLast ranks service managers behind the services they hand sockets to.
+func (s *ownerSearch) managerLast(o *tcpq.Owner) int {
+	if s.isManager(o.PIDs[0]) {
 		return 1
 	}
 	return 0

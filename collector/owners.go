@@ -93,10 +93,13 @@ func (s *ownerSearch) want(namespaces []tcpq.Namespace) {
 // search looks for holders until every listener has one or all processes were
 // looked into. It returns the processes of the host when it had to list them.
 func (s *ownerSearch) search(ctx context.Context, processes []host.Process) ([]host.Process, error) {
-	s.scanCgroups()
+	if pid := s.pass.collector.opts.Search.PID; pid != 0 {
+		s.scan(ctx, pid) // whose listeners are asked for
+	}
+	s.scanCgroups(ctx)
 	s.settle()
 	if len(s.open) == 0 {
-		return processes, nil
+		return processes, ctx.Err()
 	}
 	if processes == nil {
 		var err error
@@ -105,26 +108,26 @@ func (s *ownerSearch) search(ctx context.Context, processes []host.Process) ([]h
 			return nil, ctx.Err()
 		}
 	}
-	s.scanNetns(processes)
+	s.scanNetns(ctx, processes)
 	s.settle()
 	if len(s.open) == 0 {
-		return processes, nil
+		return processes, ctx.Err()
 	}
 	for i, p := range processes {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		if ctx.Err() != nil {
+			break
 		}
 		if i%256 == 0 {
 			s.pass.collector.opts.Progress("looking for owners", i, len(processes))
 		}
-		s.scan(p.PID)
+		s.scan(ctx, p.PID)
 	}
-	return processes, nil
+	return processes, ctx.Err()
 }
 
 // scanCgroups looks into the processes of the cgroups the sockets were made in.
 // The root cgroup says nothing.
-func (s *ownerSearch) scanCgroups() {
+func (s *ownerSearch) scanCgroups(ctx context.Context) {
 	made := map[uint64]map[uint32]bool{} // inodes of listeners, by cgroup
 	s.eachListener(func(_ *tcpq.Namespace, l *tcpq.Listener) {
 		if l.Cgroup == 0 || !s.open[l.Inode] {
@@ -141,32 +144,52 @@ func (s *ownerSearch) scanCgroups() {
 			continue
 		}
 		pids := s.host.CgroupProcesses(path)
-		if len(pids) == 1 && pids[0] != 1 && s.holdsOne(pids[0], inodes) {
-			for inode := range inodes {
-				s.holders[inode] = slices.Clip(pids)
-			}
+		if len(pids) == 1 {
+			s.scanLone(ctx, pids[0], inodes)
 			continue
 		}
 		for _, pid := range pids {
-			s.scan(pid)
+			s.scan(ctx, pid)
 		}
 	}
 }
 
-// holdsOne reports whether a process holds one of the sockets. When it is alone
-// in the cgroup they were all made in, it then holds the others, too: a process
-// of ten thousand listeners need not be looked through.
-func (s *ownerSearch) holdsOne(pid int, inodes map[uint32]bool) (found bool) {
-	err := s.host.Descriptors(pid, func(d host.Descriptor) bool {
-		found = !d.Netns && inodes[uint32(d.Inode)]
-		return !found
+// enoughProof is how many of the sockets made in a cgroup the only process there
+// must be seen to hold, to be taken for the holder of all of them: a process of
+// ten thousand listeners need not be looked through.
+const enoughProof = 256
+
+// scanLone looks for sockets in the only process of the cgroup they were made in.
+// Most are met early, because listeners are opened early.
+func (s *ownerSearch) scanLone(ctx context.Context, pid int, inodes map[uint32]bool) {
+	met := map[uint32]bool{}
+	err := s.host.Descriptors(pid, func(d host.Descriptor) (more bool) {
+		if inode := uint32(d.Inode); !d.Netns && inodes[inode] {
+			met[inode] = true
+		}
+		return len(met) < min(len(inodes), enoughProof) && ctx.Err() == nil
 	})
-	return err == nil && found
+	if errors.Is(err, host.ErrPermission) {
+		s.denied = true
+	}
+	if len(met) == enoughProof {
+		met = inodes
+	}
+	for inode := range met {
+		s.hold(inode, pid)
+	}
+}
+
+// hold notes that a process holds a socket, which it may do twice.
+func (s *ownerSearch) hold(inode uint32, pid int) {
+	if pids := s.holders[inode]; !slices.Contains(pids, pid) {
+		s.holders[inode] = append(pids, pid)
+	}
 }
 
 // scanNetns looks into the processes of the namespaces that still have
 // listeners without a holder.
-func (s *ownerSearch) scanNetns(processes []host.Process) {
+func (s *ownerSearch) scanNetns(ctx context.Context, processes []host.Process) {
 	netns := map[uint64]bool{}
 	s.eachListener(func(n *tcpq.Namespace, l *tcpq.Listener) {
 		if s.open[l.Inode] {
@@ -175,13 +198,13 @@ func (s *ownerSearch) scanNetns(processes []host.Process) {
 	})
 	for _, p := range processes {
 		if netns[p.Netns] {
-			s.scan(p.PID)
+			s.scan(ctx, p.PID)
 		}
 	}
 }
 
 // scan looks through the descriptors of a process.
-func (s *ownerSearch) scan(pid int) {
+func (s *ownerSearch) scan(ctx context.Context, pid int) {
 	if s.scanned[pid] {
 		return
 	}
@@ -189,15 +212,13 @@ func (s *ownerSearch) scan(pid int) {
 	err := s.host.Descriptors(pid, func(d host.Descriptor) bool {
 		if d.Netns {
 			s.stray(pid, d)
-			return true
+			return ctx.Err() == nil
 		}
 		inode := uint32(d.Inode)
-		if pids, ok := s.holders[inode]; ok || s.open[inode] {
-			if len(pids) == 0 || pids[len(pids)-1] != pid { // it may hold the socket twice
-				s.holders[inode] = append(pids, pid)
-			}
+		if s.open[inode] || len(s.holders[inode]) > 0 {
+			s.hold(inode, pid)
 		}
-		return true
+		return ctx.Err() == nil
 	})
 	if errors.Is(err, host.ErrPermission) {
 		s.denied = true
@@ -213,14 +234,24 @@ func (s *ownerSearch) stray(pid int, d host.Descriptor) {
 	s.strays = append(s.strays, s.host.NamespaceOf(pid, d))
 }
 
-// settle closes what was found. A socket that only process 1 holds stays open:
-// a service manager keeps the sockets it hands to its services.
+// settle closes what was found. A socket that only a service manager holds stays
+// open: it keeps the sockets it hands to its services.
 func (s *ownerSearch) settle() {
 	for inode := range s.open {
-		if pids := s.holders[inode]; len(pids) > 1 || len(pids) == 1 && pids[0] != 1 {
+		if pids := s.holders[inode]; len(pids) > 1 || len(pids) == 1 && !s.isManager(pids[0]) {
 			delete(s.open, inode)
 		}
 	}
+}
+
+// isManager reports whether a process is a service manager: process 1, or a
+// systemd of a user or a container.
+func (s *ownerSearch) isManager(pid int) bool {
+	if pid == 1 {
+		return true
+	}
+	o := s.process(pid)
+	return o != nil && o.Comm == "systemd"
 }
 
 func (s *ownerSearch) eachListener(f func(*tcpq.Namespace, *tcpq.Listener)) {

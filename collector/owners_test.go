@@ -602,7 +602,7 @@ func TestOwnersOfOneNamespace(t *testing.T) {
 	h := cluster()
 	h.found.Namespaces = h.found.Namespaces[1:]
 	h.found.Processes = nil // the search did not need them
-	s := snapshotOf(t, h, Options{Search: host.Search{PID: 50}})
+	s := snapshotOf(t, h, Options{Search: host.Search{Inode: 200}})
 	if h.listed != 0 || len(h.scanned) != 1 {
 		t.Errorf("the processes were listed %d times and %v scanned, want the cgroup alone", h.listed, h.scanned)
 	}
@@ -612,7 +612,7 @@ func TestOwnersOfOneNamespace(t *testing.T) {
 
 	h = cluster()
 	h.found.Namespaces, h.found.Processes, h.cgroups = h.found.Namespaces[1:], nil, nil
-	s = snapshotOf(t, h, Options{Search: host.Search{PID: 50}})
+	s = snapshotOf(t, h, Options{Search: host.Search{Inode: 200}})
 	if o := owners(s)[21]; h.listed != 1 || o == nil || !slices.Equal(o.PIDs, []int{50}) {
 		t.Errorf("the processes were listed %d times, owner = %+v, want once and process 50", h.listed, o)
 	}
@@ -620,7 +620,7 @@ func TestOwnersOfOneNamespace(t *testing.T) {
 	h = cluster()
 	h.found.Namespaces, h.found.Processes, h.cgroups = h.found.Namespaces[1:], nil, nil
 	h.processErr = errors.New("no /proc")
-	s = snapshotOf(t, h, Options{Search: host.Search{PID: 50}})
+	s = snapshotOf(t, h, Options{Search: host.Search{Inode: 200}})
 	if want := (tcpq.Error{Stage: "owners", Message: "no /proc"}); !slices.Contains(s.Errors, want) {
 		t.Errorf("Errors = %+v, want %+v", s.Errors, want)
 	}

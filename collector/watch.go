@@ -6,6 +6,7 @@ package collector
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/qtune/qtune/host"
@@ -13,72 +14,86 @@ import (
 )
 
 // Watch reads the host over a span of time: a Window of equal slots, and the
-// Snapshot at its end; when ctx ends, the Window does. When a pass takes longer than half a slot the next comes
-// later, so that watching never takes more than half a CPU.
+// Snapshot at its end; when ctx ends, the Window does. When a pass takes longer
+// than half a slot the next comes later, so that watching never takes more than
+// half a CPU.
 func (c *Collector) Watch(ctx context.Context, span time.Duration, slots int) (*tcpq.Snapshot, *tcpq.Window, error) {
-	var w tcpq.Window
 	clock := slotClock{begin: time.Now(), width: max(1, span/time.Duration(slots)), slots: slots}
-	prev, err := c.Snapshot(ctx, nil)
-	if err != nil {
-		return nil, nil, err
-	}
 	found, err := c.find(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	began := clock.begin
-	for {
-		if err := clock.next(ctx, time.Since(began)); err != nil {
-			// Who stops watching early wants to see what there was.
-			ctx = context.WithoutCancel(ctx)
-			break
-		}
-		if clock.slot >= slots {
-			break
-		}
-		c.opts.Progress("watching", clock.slot, slots)
-		began = time.Now()
-		cur, err := c.sample(ctx, found, prev)
-		if err != nil {
-			return nil, nil, err
-		}
-		w.Extend(prev, cur)
-		prev = cur
-	}
-	last, err := c.Snapshot(ctx, prev)
+	first, err := c.readAll(ctx, found, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	w.Extend(prev, last)
-	return last, &w, nil
+	found.Namespaces = c.withStrays(found.Namespaces)
+	w := &watched{}
+	w.add(first)
+	began := clock.begin
+	for clock.next(ctx, time.Since(began)) {
+		c.opts.Progress("watching", clock.slot, slots)
+		began = time.Now()
+		cur, err := c.sample(ctx, found, w.last)
+		if err != nil && ctx.Err() == nil {
+			return nil, nil, err
+		}
+		if err == nil {
+			w.add(cur)
+		}
+	}
+	// Who stops watching early wants to see what there was.
+	last, err := c.Snapshot(context.WithoutCancel(ctx), w.last)
+	if err != nil {
+		return nil, nil, err
+	}
+	w.add(last)
+	return last, &w.window, nil
+}
+
+// A watched span is the Window so far and what could not be read in it.
+type watched struct {
+	window tcpq.Window
+	last   *tcpq.Snapshot
+	errors []tcpq.Error // each once
+}
+
+// add ends a slot. The newest Snapshot names the errors of all.
+func (w *watched) add(cur *tcpq.Snapshot) {
+	for _, e := range cur.Errors {
+		if !slices.Contains(w.errors, e) {
+			w.errors = append(w.errors, e)
+		}
+	}
+	cur.Errors = slices.Clone(w.errors)
+	w.window.Extend(w.last, cur)
+	w.last = cur
 }
 
 // Replay reads all steps of a recording, as Watch reads a host. One of a single
 // step has no Window.
 func (c *Collector) Replay(ctx context.Context, rec *host.Recording) (*tcpq.Snapshot, *tcpq.Window, error) {
-	var w tcpq.Window
-	var prev *tcpq.Snapshot
-	last := rec.Steps() - 1
-	for step := range last {
+	w := &watched{}
+	end := rec.Steps() - 1
+	for step := range end {
 		rec.Seek(step)
 		found, err := c.find(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
-		cur, err := c.sample(ctx, found, prev)
+		cur, err := c.sample(ctx, found, w.last)
 		if err != nil {
 			return nil, nil, err
 		}
-		w.Extend(prev, cur)
-		prev = cur
+		w.add(cur)
 	}
-	rec.Seek(last)
-	s, err := c.Snapshot(ctx, prev)
-	if err != nil || prev == nil {
+	rec.Seek(end)
+	s, err := c.Snapshot(ctx, w.last)
+	if err != nil || end == 0 {
 		return s, nil, err
 	}
-	w.Extend(prev, s)
-	return s, &w, nil
+	w.add(s)
+	return s, &w.window, nil
 }
 
 // sample reads what changes from one moment to the next: listeners, counters,
@@ -102,16 +117,17 @@ type slotClock struct {
 	slot  int // the one that began last
 }
 
-// next waits for the first slot that leaves a rest as long as the pass took.
-func (t *slotClock) next(ctx context.Context, took time.Duration) error {
+// next waits for the first slot that leaves a rest as long as the pass took. It
+// returns false when there is none, or ctx ended.
+func (t *slotClock) next(ctx context.Context, took time.Duration) bool {
 	ready := time.Since(t.begin) + took
 	t.slot = min(t.slots, max(t.slot+1, int((ready+t.width-1)/t.width)))
 	timer := time.NewTimer(time.Until(t.begin.Add(time.Duration(t.slot) * t.width)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
+		return t.slot < t.slots
 	case <-ctx.Done():
-		return ctx.Err()
+		return false
 	}
 }

@@ -18,7 +18,9 @@ func keepArgs(argv []string) []string {
 	kept := make([]string, len(argv))
 	for i, arg := range argv {
 		switch {
-		case i == 0, isProgramFile(arg), i == mainArg(argv):
+		case i == 0:
+			kept[i] = programTitle(arg)
+		case isProgramFile(arg), i == mainArg(argv) && isName(arg):
 			kept[i] = arg
 		default:
 			kept[i] = fmt.Sprintf("#%d", len(arg))
@@ -27,16 +29,29 @@ func keepArgs(argv []string) []string {
 	return kept
 }
 
+// programTitle cuts off what some servers write behind their name: whom they
+// serve ("postgres: alice payroll 10.9.8.7(5432) idle").
+func programTitle(s string) string {
+	if end := strings.IndexAny(s, " :"); end > 0 {
+		return s[:end]
+	}
+	return s
+}
+
+// isName reports whether an argument can be the name of a file, module or class.
+func isName(arg string) bool {
+	return strings.IndexFunc(arg, func(r rune) bool {
+		return !(strings.ContainsRune("-_./", r) || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
+	}) < 0
+}
+
 // programFiles are the endings of files that say which program runs or how it is
 // configured.
 var programFiles = []string{".py", ".js", ".mjs", ".rb", ".pl", ".php", ".jar", ".conf", ".cnf", ".cfg", ".ini", ".yaml", ".yml", ".toml"}
 
-// isProgramFile reports whether an argument is the name of such a file: nothing
-// but letters, digits and - _ . / stands in it.
+// isProgramFile reports whether an argument is the name of such a file.
 func isProgramFile(arg string) bool {
-	return slices.Contains(programFiles, filepath.Ext(arg)) && strings.IndexFunc(arg, func(r rune) bool {
-		return !(r == '-' || r == '_' || r == '.' || r == '/' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
-	}) < 0
+	return slices.Contains(programFiles, filepath.Ext(arg)) && isName(arg)
 }
 
 // mainArg returns the index of what an interpreter was told to run, 0 when argv
@@ -52,13 +67,26 @@ func mainArg(argv []string) int {
 			return i + 1
 		case optionsWithValue[arg]:
 			i++
+		case isProgramText(arg):
+			return 0
 		case !strings.HasPrefix(arg, "-"):
 			return i
-		case arg == "-c" || arg == "-e":
-			return 0 // a program text
 		}
 	}
 	return 0
+}
+
+// isProgramText reports whether an option is followed by the text of a program:
+// -c, -e, -E or -r, also with others (perl -we), or one of node's.
+func isProgramText(arg string) bool {
+	switch arg {
+	case "--eval", "--print":
+		return true
+	case "-jar":
+		return false
+	}
+	short, ok := strings.CutPrefix(arg, "-")
+	return ok && len(short) <= 4 && !strings.HasPrefix(short, "-") && strings.ContainsAny(short, "ceEr")
 }
 
 // optionsWithValue are the interpreters' options whose value is the argument
@@ -67,7 +95,8 @@ var optionsWithValue = map[string]bool{
 	"-cp": true, "-classpath": true, "--class-path": true, "-p": true, "--module-path": true, // java
 	"-r": true, "--require": true, "--import": true, "--loader": true, // node
 	"-W": true, "-X": true, // python
-	"-I": true, // ruby, perl
+	"-I": true, "-d": true, // ruby, perl, php
+	"--env-file": true, // node
 }
 
 func isInterpreter(base string) bool {

@@ -27,6 +27,11 @@ func TestKeepArgsKeepsNoSecret(t *testing.T) {
 		{"a main class of java behind its class path", []string{"java", "-Dkey=x", "-cp", "a.jar:b", "org.Main", "arg"}, []string{"java", "#7", "#3", "#7", "org.Main", "#3"}},
 		{"a jar of java", []string{"java", "-jar", "/opt/app.jar", "secret"}, []string{"java", "#4", "/opt/app.jar", "#6"}},
 		{"a script of node behind a required module", []string{"node", "-r", "dotenv", "server.mjs"}, []string{"node", "#2", "#6", "server.mjs"}},
+		{"a program text behind other options", []string{"perl", "-we", "print1"}, []string{"perl", "#3", "#6"}},
+		{"a program text of node", []string{"node", "--eval", "secret"}, []string{"node", "#6", "#6"}},
+		{"a setting of php", []string{"php", "-d", "key", "run.php"}, []string{"php", "#2", "#3", "run.php"}},
+		{"a script whose name is none", []string{"python3", "pass word"}, []string{"python3", "#9"}},
+		{"a title that says whom it serves", []string{"postgres: alice payroll 10.9.8.7(5432) idle"}, []string{"postgres"}},
 		{"a program whose name begins like an interpreter's", []string{"pythonista", "word"}, []string{"pythonista", "#4"}},
 	}
 	for _, tt := range tests {
@@ -49,7 +54,7 @@ func FuzzKeepArgs(f *testing.F) {
 			t.Fatalf("%d arguments became %d", len(argv), len(kept))
 		}
 		for i, k := range kept {
-			if k != argv[i] && !strings.HasPrefix(k, "#") {
+			if i > 0 && k != argv[i] && !strings.HasPrefix(k, "#") {
 				t.Errorf("argument %d became %q", i, k)
 			}
 		}

@@ -56,18 +56,13 @@ func (l *Live) Namespaces(ctx context.Context, s Search) (Found, error) {
 		return Found{}, err
 	}
 	d.markHost()
-	if s.Inode != 0 {
-		ns := d.byInode[s.Inode]
-		if ns == nil {
-			return Found{}, fmt.Errorf("net:[%d] is %w, or was not found (--deep searches everywhere)", s.Inode, ErrGone)
-		}
-		d.byInode = map[uint64]*Namespace{s.Inode: ns}
-	}
 	for _, ns := range d.byInode {
-		d.found.Namespaces = append(d.found.Namespaces, ns)
+		if s.wants(ns) {
+			d.found.Namespaces = append(d.found.Namespaces, ns)
+		}
 	}
 	slices.SortFunc(d.found.Namespaces, compareNamespaces)
-	return d.found, nil
+	return d.found, s.missing(d.found.Namespaces)
 }
 
 // compareNamespaces orders namespaces for a visit.
@@ -99,7 +94,7 @@ func (d *discovery) at(inode uint64) *Namespace {
 
 // addPath finds the one namespace that a file opens.
 func (d *discovery) addPath(path string) error {
-	fd, err := openNetnsFile(path)
+	fd, err := d.live.openNetnsFile(path)
 	if errors.Is(err, errNoNamespace) {
 		return fmt.Errorf("%s is not a network namespace", path)
 	}
@@ -202,23 +197,41 @@ func (d *discovery) searchAll(ctx context.Context, deep bool) error {
 	return nil
 }
 
+// hostMounts returns the mount namespace whose mounts name namespaces: that of
+// process 1, or this process's where it may not be seen. Whoever has a user
+// namespace can mount under any name in a mount namespace of his own.
+func (l *Live) hostMounts(procs []Process) uint64 {
+	for _, p := range procs {
+		if p.PID == 1 && p.Mntns != 0 {
+			return p.Mntns
+		}
+	}
+	var st unix.Stat_t
+	if unix.Stat(l.path("proc/thread-self/ns/mnt"), &st) != nil {
+		return 0
+	}
+	return st.Ino
+}
+
 // searchMounts finds the namespaces that a mount keeps, in every distinct mount
 // namespace: ip-netns(8), Docker and CNI plugins each have a folder of them.
 func (d *discovery) searchMounts(procs []Process) {
 	seen := map[uint64]bool{}
+	hostMounts := d.live.hostMounts(procs)
 	for _, p := range procs {
 		if p.Mntns == 0 || seen[p.Mntns] {
 			continue
 		}
-		seen[p.Mntns] = true
-		d.found.Coverage.MountNamespaces++
 		f, err := os.Open(d.live.path("proc/" + strconv.Itoa(p.PID) + "/mountinfo"))
+		if err != nil && !errors.Is(err, fs.ErrPermission) {
+			continue // it ended: ask another process
+		}
+		seen[p.Mntns] = true
 		if err != nil {
-			seen[p.Mntns] = !errors.Is(err, fs.ErrNotExist) // gone: ask another process
-			d.found.Coverage.MountNamespaces--
 			d.found.Coverage.MountsDenied++
 			continue
 		}
+		d.found.Coverage.MountNamespaces++
 		mounts, err := mountinfo.GetMountsFromReader(f, mountinfo.FSTypeFilter("nsfs"))
 		f.Close()
 		if err != nil {
@@ -231,7 +244,7 @@ func (d *discovery) searchMounts(procs []Process) {
 				continue
 			}
 			ns := d.at(inode)
-			if ns.Name == "" {
+			if ns.Name == "" && p.Mntns == hostMounts {
 				ns.Name = filepath.Base(m.Mountpoint)
 			}
 			ns.addDoor(door{path: d.live.path("proc/" + strconv.Itoa(p.PID) + "/root" + m.Mountpoint)})

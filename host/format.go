@@ -49,8 +49,55 @@ type meta struct {
 // A foundFile is found.json.
 type foundFile struct {
 	Time     time.Time     `json:"time"`
-	Coverage tcpq.Coverage `json:"coverage"`
-	Errors   []tcpq.Error  `json:"errors,omitempty"`
+	Coverage coverageFile  `json:"coverage"`
+	Errors   []errorRecord `json:"errors,omitempty"`
+}
+
+// A coverageFile is what is known of the coverage before anything was read.
+type coverageFile struct {
+	Listns          bool `json:"listns"`
+	Processes       int  `json:"processes"`
+	ProcessesDenied int  `json:"processesDenied"`
+	ProcessesHidden bool `json:"processesHidden"`
+	OwnPIDNamespace bool `json:"ownPIDNamespace"`
+	MountNamespaces int  `json:"mountNamespaces"`
+	MountsDenied    int  `json:"mountsDenied"`
+	SocketsSearched bool `json:"socketsSearched"`
+}
+
+// An errorRecord is something that could not be found.
+type errorRecord struct {
+	Netns   uint64 `json:"netns,omitempty"`
+	Stage   string `json:"stage"`
+	Message string `json:"message"`
+}
+
+func newFoundFile(f Found) foundFile {
+	c := f.Coverage
+	out := foundFile{Coverage: coverageFile{
+		Listns: c.Listns, Processes: c.Processes, ProcessesDenied: c.ProcessesDenied, ProcessesHidden: c.ProcessesHidden,
+		OwnPIDNamespace: c.OwnPIDNamespace, MountNamespaces: c.MountNamespaces, MountsDenied: c.MountsDenied,
+		SocketsSearched: c.SocketsSearched,
+	}}
+	for _, e := range f.Errors {
+		out.Errors = append(out.Errors, errorRecord(e))
+	}
+	return out
+}
+
+func (c coverageFile) coverage() tcpq.Coverage {
+	return tcpq.Coverage{
+		Listns: c.Listns, Processes: c.Processes, ProcessesDenied: c.ProcessesDenied, ProcessesHidden: c.ProcessesHidden,
+		OwnPIDNamespace: c.OwnPIDNamespace, MountNamespaces: c.MountNamespaces, MountsDenied: c.MountsDenied,
+		SocketsSearched: c.SocketsSearched,
+	}
+}
+
+func (f foundFile) errors() (all []tcpq.Error) {
+	for _, e := range f.Errors {
+		all = append(all, tcpq.Error(e))
+	}
+	return all
 }
 
 // A netnsFile is netns.json.
@@ -87,6 +134,8 @@ func (f File) name() string { return filepath.Base(string(f)) }
 func (d DumpName) name() string { return string(d) + ".hex" }
 
 func stepDir(step int) string { return fmt.Sprintf("%03d", step) }
+
+func procDir(pid int) string { return "proc/" + strconv.Itoa(pid) }
 
 func netnsDir(inode uint64) string { return strconv.FormatUint(inode, 10) }
 

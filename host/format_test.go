@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/qtune/qtune/tcpq"
 )
 
@@ -134,7 +136,8 @@ func readEverything(dir string) {
 }
 
 func TestRecordingSaysWhatItHas(t *testing.T) {
-	r, err := OpenRecording(smallRecording(t))
+	dir := smallRecording(t)
+	r, err := OpenRecording(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,11 +156,76 @@ func TestRecordingSaysWhatItHas(t *testing.T) {
 	if _, err := r.Namespaces(t.Context(), Search{Path: "/x"}); err == nil {
 		t.Error("a recording found a namespace by its path")
 	}
-	if err := os.WriteFile(filepath.Join(r.dir, "meta.json"), []byte(`{"format": 2}`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "meta.json"), []byte(`{"format": 2}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenRecording(r.dir); err == nil {
+	if _, err := OpenRecording(dir); err == nil {
 		t.Error("a recording of another format was opened")
+	}
+}
+
+// TestRecordingFromAStranger has files that would show, hang or swell.
+func TestRecordingFromAStranger(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("hunter2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := smallRecording(t)
+	for name, make := range map[string]func(path string) error{
+		"proc/8/comm":               func(p string) error { return os.Symlink(secret, p) },
+		"000/4026532177/netstat":    func(p string) error { return unix.Mkfifo(p, 0o600) },
+		"000/4026532177/sysctl":     func(p string) error { return os.Symlink("/dev/zero", p) },
+		"000/4026532178/netns.json": func(p string) error { return os.WriteFile(p, []byte("{"), 0o600) },
+	} {
+		path := filepath.Join(dir, name)
+		os.Remove(path) //nolint:errcheck // it may not be there
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := make(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "000/4026532177/enter.error")); err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenRecording(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := r.Process(8); err != nil || p.Comm != "" {
+		t.Errorf("Process = %+v, %v, want no name out of another folder", p, err)
+	}
+	found, err := r.Namespaces(t.Context(), Search{})
+	if err != nil || len(found.Namespaces) != 1 || len(found.Errors) != 1 {
+		t.Errorf("Namespaces = %d, errors %v, %v, want one of each", len(found.Namespaces), found.Errors, err)
+	}
+	err = r.Visit(t.Context(), found.Namespaces, func(_ *Namespace, in Inside, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := in.Read(Netstat); err == nil {
+			t.Errorf("a FIFO was read: %q", b)
+		}
+		if v, err := in.Sysctl(tcpq.Somaxconn); err == nil {
+			t.Errorf("a device was read: %q", v)
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStepsGoForward(t *testing.T) {
+	dir := smallRecording(t)
+	if err := os.MkdirAll(filepath.Join(dir, "001"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "001/found.json"), []byte(`{"time": "2025-01-01T00:00:00Z"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenRecording(dir); err == nil {
+		t.Error("a recording whose time goes back was opened")
 	}
 }
 

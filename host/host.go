@@ -12,6 +12,7 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/qtune/qtune/tcpq"
@@ -36,13 +37,34 @@ type Info struct {
 type Search struct {
 	Path  string // the one this file opens, e.g. /run/netns/blue
 	Inode uint64 // the one of this number
+	Name  string // the one of this name
 	PID   int    // the one of this process
 	Host  bool   // the host's alone
 	Deep  bool   // look into every descriptor of every process and thread, too
 }
 
 // All reports whether no single namespace was asked for.
-func (s Search) All() bool { return s.Path == "" && s.Inode == 0 && s.PID == 0 && !s.Host }
+func (s Search) All() bool {
+	return s.Path == "" && s.Inode == 0 && s.Name == "" && s.PID == 0 && !s.Host
+}
+
+// wants reports whether a namespace that was found is one that is wanted.
+func (s Search) wants(ns *Namespace) bool {
+	return (s.Inode == 0 || ns.Inode == s.Inode) && (s.Name == "" || ns.Name == s.Name)
+}
+
+// missing says so when a namespace was asked for and none was found.
+func (s Search) missing(found []*Namespace) error {
+	switch {
+	case len(found) > 0:
+		return nil
+	case s.Inode != 0:
+		return fmt.Errorf("net:[%d] is %w, or was not found (--deep searches everywhere)", s.Inode, ErrGone)
+	case s.Name != "":
+		return fmt.Errorf("no network namespace is named %q: %w", s.Name, ErrAbsent)
+	}
+	return nil
+}
 
 // A Process is one entry of /proc and the namespaces it is in.
 type Process struct {

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"github.com/qtune/qtune/tcpq"
@@ -20,8 +19,7 @@ import (
 
 // Live is the machine qtune runs on.
 type Live struct {
-	root string // where the host's /proc, /sys and /var/log are seen: "/" or --rootfs
-	proc procfs.FS
+	root string    // where the host's /proc, /sys and /var/log are seen: "/" or --rootfs
 	boot time.Time // when it booted, for the age of processes
 
 	cgroups cgroupTree
@@ -29,11 +27,11 @@ type Live struct {
 
 // NewLive returns the machine whose /proc, /sys and /var/log lie under root.
 func NewLive(root string) (*Live, error) {
-	l := &Live{root: filepath.Clean(root)}
-	var err error
-	if l.proc, err = procfs.NewFS(l.path("proc")); err != nil {
-		return nil, fmt.Errorf("open %s: %w", l.path("proc"), err)
+	root, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return nil, err
 	}
+	l := &Live{root: root}
 	if _, err := os.Stat(l.path("proc/thread-self")); err != nil {
 		return nil, fmt.Errorf("%s is not a mounted proc of this process: %w", l.path("proc"), err)
 	}

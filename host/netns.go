@@ -48,14 +48,14 @@ func (ns *Namespace) addDoor(d door) {
 
 // open returns a descriptor of the namespace, through the first door that still
 // leads there.
-func (ns *Namespace) open() (int, error) {
+func (l *Live) open(ns *Namespace) (int, error) {
 	err := error(ErrGone)
 	for _, d := range ns.doors {
-		fd, e := d.open()
+		fd, e := l.openDoor(d)
 		if e != nil {
 			err = e
-			if errors.Is(e, unix.EBADF) || errors.Is(e, unix.ENOTTY) || errors.Is(e, unix.ENOTSOCK) {
-				err = ErrGone // the descriptor was closed, or is something else now
+			if isGone(e) {
+				err = ErrGone
 			}
 			continue
 		}
@@ -68,10 +68,23 @@ func (ns *Namespace) open() (int, error) {
 	return -1, fmt.Errorf("open net:[%d]: %w", ns.Inode, meaning(err))
 }
 
-func (d door) open() (int, error) {
+// isGone reports whether the way in ended: the process, its descriptor or mount.
+func isGone(err error) bool {
+	for _, gone := range []error{
+		unix.ENOENT, unix.ESRCH, unix.ESTALE, // process, mount, id
+		unix.EBADF, unix.ENOTTY, unix.ENOTSOCK, // descriptor closed, or something else now
+	} {
+		if errors.Is(err, gone) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *Live) openDoor(d door) (int, error) {
 	switch {
 	case d.path != "":
-		return openNetnsFile(d.path)
+		return l.openNetnsFile(d.path)
 	case d.id != 0:
 		return openNetnsID(d.id)
 	}
@@ -81,7 +94,7 @@ func (d door) open() (int, error) {
 // openNetnsFile opens a file that should be a namespace, and nothing else: whoever
 // may mount, in a user namespace of his own, can put a FIFO there, which would
 // make us wait, or a watchdog, which opening arms.
-func openNetnsFile(path string) (int, error) {
+func (l *Live) openNetnsFile(path string) (int, error) {
 	at, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0) // opens without touching
 	if err != nil {
 		return -1, err
@@ -94,7 +107,11 @@ func openNetnsFile(path string) (int, error) {
 	if fs.Type != unix.NSFS_MAGIC {
 		return -1, errNoNamespace
 	}
-	return unix.Open("/proc/self/fd/"+strconv.Itoa(at), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(l.path("proc/thread-self/fd/"+strconv.Itoa(at)), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return -1, fmt.Errorf("%s is not the proc of this process", l.path("proc"))
+	}
+	return fd, err
 }
 
 // errNoNamespace says that a file is no namespace: another was mounted over it.

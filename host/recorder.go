@@ -76,7 +76,7 @@ func (r *Recorder) Info() (Info, error) {
 // Namespaces keeps what the search said, for the steps that follow.
 func (r *Recorder) Namespaces(ctx context.Context, s Search) (Found, error) {
 	found, err := r.Live.Namespaces(ctx, s)
-	r.found = foundFile{Coverage: found.Coverage, Errors: found.Errors}
+	r.found = newFoundFile(found)
 	r.keepProcesses(found.Processes)
 	return found, err
 }
@@ -136,8 +136,8 @@ func (r *Recorder) Process(pid int) (ProcessInfo, error) {
 	if err != nil {
 		return p, err
 	}
-	dir := filepath.Join("proc", strconv.Itoa(pid))
-	r.write(filepath.Join(dir, "comm"), []byte(p.Comm))
+	dir := procDir(pid)
+	r.write(filepath.Join(dir, "comm"), []byte(r.redactor.title(p.Comm)))
 	r.write(filepath.Join(dir, "exe"), []byte(r.redactor.program(p.Exe)))
 	r.write(filepath.Join(dir, "argv"), []byte(strings.Join(r.redactor.argv(keepArgs(r.argv(pid))), "\n")))
 	r.write(filepath.Join(dir, "uid"), []byte(strconv.FormatUint(uint64(p.UID), 10)))

@@ -5,49 +5,117 @@
 package host
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/qtune/qtune/tcpq"
 )
 
 // A Recording is a host that was saved by a Recorder. It shows its last step
 // until Seek.
+//
+// It may come from a stranger: no symbolic link in it leads out of its folder,
+// and nothing but regular files of a bounded size is read.
 type Recording struct {
-	dir   string
+	root  *os.Root
 	meta  meta
-	steps []string
+	steps []string // folders, in order of time
 	step  int
+
+	procs   procsFile
+	denied  map[int]bool
+	cgroups map[string]string // paths by id
+	members map[string][]int  // recorded processes by cgroup v2
 }
 
 // OpenRecording opens a recording.
 func OpenRecording(dir string) (*Recording, error) {
-	r := &Recording{dir: dir}
-	if err := readJSON(filepath.Join(dir, metaName), &r.meta); err != nil {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open recording: %w", err)
+	}
+	r := &Recording{root: root}
+	if err := r.readJSON(metaName, &r.meta); err != nil {
 		return nil, fmt.Errorf("%s is not a recording of qtune: %w", dir, err)
 	}
 	if r.meta.Format != formatVersion {
 		return nil, fmt.Errorf("recording %s: format %d, this qtune reads %d", dir, r.meta.Format, formatVersion)
 	}
-	found, err := filepath.Glob(filepath.Join(dir, "[0-9]*", foundName))
-	if err != nil || len(found) == 0 {
-		return nil, fmt.Errorf("recording %s has no step", dir)
+	if err := r.findSteps(); err != nil {
+		return nil, fmt.Errorf("recording %s: %w", dir, err)
 	}
-	slices.Sort(found)
-	for _, f := range found {
-		r.steps = append(r.steps, filepath.Dir(f))
+	if err := r.readJSON(procsName, &r.procs); err != nil {
+		return nil, fmt.Errorf("recording %s: %w", dir, err)
 	}
-	r.step = len(r.steps) - 1
+	r.index()
 	return r, nil
+}
+
+// findSteps finds the steps and checks that time goes forward.
+func (r *Recording) findSteps() error {
+	entries, err := fs.ReadDir(r.root.FS(), ".")
+	if err != nil {
+		return err
+	}
+	var numbers []int
+	for _, e := range entries {
+		if n, err := strconv.Atoi(e.Name()); err == nil && e.IsDir() && e.Name() == stepDir(n) {
+			numbers = append(numbers, n)
+		}
+	}
+	if len(numbers) == 0 {
+		return errors.New("it has no step")
+	}
+	slices.Sort(numbers)
+	var last time.Time
+	for _, n := range numbers {
+		r.steps = append(r.steps, stepDir(n))
+		r.step = len(r.steps) - 1
+		f, err := r.foundFile()
+		if err != nil {
+			return err
+		}
+		if !f.Time.After(last) {
+			return fmt.Errorf("step %s is not later than the one before", stepDir(n))
+		}
+		last = f.Time
+	}
+	return nil
+}
+
+// index reads what is asked for again and again.
+func (r *Recording) index() {
+	r.denied = map[int]bool{}
+	for _, pid := range r.procs.Denied {
+		r.denied[pid] = true
+	}
+	content, _ := r.read(cgroupsName) // a host without cgroup v2 has none
+	r.cgroups = parsePairs(content, " ")
+	r.members = map[string][]int{}
+	for _, pid := range r.procs.All {
+		content, err := r.read(path.Join(procDir(pid), "cgroup"))
+		if err != nil {
+			continue // it held no listener
+		}
+		for line := range bytes.Lines(content) {
+			if v2, ok := strings.CutPrefix(strings.TrimSpace(string(line)), "0::"); ok {
+				r.members[v2] = append(r.members[v2], pid)
+			}
+		}
+	}
 }
 
 // Steps returns how many steps there are.
@@ -55,10 +123,6 @@ func (r *Recording) Steps() int { return len(r.steps) }
 
 // Seek makes a step the one that is read.
 func (r *Recording) Seek(step int) { r.step = step }
-
-func (r *Recording) path(name ...string) string {
-	return filepath.Join(append([]string{r.dir}, name...)...)
-}
 
 // Info says which host was recorded, and when the step was.
 func (r *Recording) Info() (Info, error) {
@@ -71,24 +135,24 @@ func (r *Recording) Info() (Info, error) {
 }
 
 func (r *Recording) foundFile() (f foundFile, err error) {
-	err = readJSON(filepath.Join(r.steps[r.step], foundName), &f)
+	err = r.readJSON(path.Join(r.steps[r.step], foundName), &f)
 	return f, err
 }
 
 // Namespaces returns the namespaces of the step.
 func (r *Recording) Namespaces(ctx context.Context, s Search) (Found, error) {
 	if s.Path != "" {
-		return Found{}, fmt.Errorf("--netns %s: a recording has no paths, name the namespace by its number", s.Path)
+		return Found{}, fmt.Errorf("--netns %s: a recording has no paths, name the namespace or give its number", s.Path)
 	}
 	f, err := r.foundFile()
 	if err != nil {
 		return Found{}, err
 	}
-	entries, err := os.ReadDir(r.steps[r.step])
+	entries, err := fs.ReadDir(r.root.FS(), r.steps[r.step])
 	if err != nil {
 		return Found{}, err
 	}
-	found := Found{Coverage: f.Coverage, Errors: f.Errors}
+	found := Found{Coverage: f.Coverage.coverage(), Errors: f.errors()}
 	if s.All() {
 		if found.Processes, err = r.Processes(ctx); err != nil {
 			return Found{}, err
@@ -100,15 +164,17 @@ func (r *Recording) Namespaces(ctx context.Context, s Search) (Found, error) {
 			continue
 		}
 		var n netnsFile
-		if err := readJSON(filepath.Join(r.steps[r.step], e.Name(), netnsName), &n); err != nil {
-			return Found{}, err
+		if err := r.readJSON(path.Join(r.steps[r.step], e.Name(), netnsName), &n); err != nil {
+			found.Errors = append(found.Errors, tcpq.Error{Netns: inode, Stage: "discover", Message: err.Error()})
+			continue
 		}
-		if s.All() || s.Host && n.Host || s.Inode == inode || s.PID != 0 && s.PID == n.PID {
-			found.Namespaces = append(found.Namespaces, &Namespace{Inode: inode, Cookie: n.Cookie, Host: n.Host, Name: n.Name, PID: n.PID})
+		ns := &Namespace{Inode: inode, Cookie: n.Cookie, Host: n.Host, Name: n.Name, PID: n.PID}
+		if s.wants(ns) && (!s.Host || ns.Host) { // a process may hold sockets of any
+			found.Namespaces = append(found.Namespaces, ns)
 		}
 	}
 	slices.SortFunc(found.Namespaces, compareNamespaces)
-	return found, nil
+	return found, s.missing(found.Namespaces)
 }
 
 // Visit looks into the folder of each namespace.
@@ -117,8 +183,8 @@ func (r *Recording) Visit(ctx context.Context, all []*Namespace, look func(*Name
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		in := recordedInside{filepath.Join(r.steps[r.step], netnsDir(ns.Inode))}
-		if _, err := os.Stat(in.dir); err != nil {
+		in := recordedInside{r, path.Join(r.steps[r.step], netnsDir(ns.Inode))}
+		if _, err := r.root.Stat(in.dir); err != nil {
 			look(ns, nil, ErrGone)
 		} else if _, err := in.file(enterName); !errors.Is(err, ErrAbsent) {
 			look(ns, nil, err)
@@ -132,12 +198,8 @@ func (r *Recording) Visit(ctx context.Context, all []*Namespace, look func(*Name
 // Processes returns the processes there were; those that held no listener are
 // only numbers.
 func (r *Recording) Processes(context.Context) ([]Process, error) {
-	var f procsFile
-	if err := readJSON(r.path(procsName), &f); err != nil {
-		return nil, err
-	}
-	all := []Process{}
-	for _, pid := range f.All {
+	all := make([]Process, 0, len(r.procs.All))
+	for _, pid := range r.procs.All {
 		all = append(all, Process{PID: pid})
 	}
 	return all, nil
@@ -145,36 +207,38 @@ func (r *Recording) Processes(context.Context) ([]Process, error) {
 
 // Process returns a process that was recorded.
 func (r *Recording) Process(pid int) (ProcessInfo, error) {
-	dir := r.path("proc", strconv.Itoa(pid))
-	read := func(name string) string {
-		b, _ := os.ReadFile(filepath.Join(dir, name))
-		return string(b)
+	dir := procDir(pid)
+	text := func(name string) string {
+		content, _ := r.read(path.Join(dir, name))
+		return string(content)
 	}
-	if _, err := os.Stat(dir); err != nil {
+	if _, err := r.root.Stat(dir); err != nil {
 		return ProcessInfo{}, meaning(err)
 	}
-	uid, err := strconv.ParseUint(read("uid"), 10, 32)
+	uid, err := strconv.ParseUint(text("uid"), 10, 32)
 	if err != nil {
 		return ProcessInfo{}, fmt.Errorf("%s/uid: %w", dir, err)
 	}
-	started, err := time.Parse(time.RFC3339Nano, read("start"))
+	started, err := time.Parse(time.RFC3339Nano, text("start"))
 	if err != nil {
 		return ProcessInfo{}, fmt.Errorf("%s/start: %w", dir, err)
 	}
 	return ProcessInfo{
-		Comm: read("comm"), Exe: read("exe"), UID: uint32(uid), Cgroup: []byte(read("cgroup")), Started: started,
+		Comm: text("comm"), Exe: text("exe"), UID: uint32(uid), Cgroup: []byte(text("cgroup")), Started: started,
 	}, nil
 }
 
 // Descriptors returns the descriptors that were recorded.
 func (r *Recording) Descriptors(pid int, each func(Descriptor) (more bool)) error {
-	content, err := os.ReadFile(r.path("proc", strconv.Itoa(pid), "fds"))
-	if err != nil {
-		return r.whyNoDescriptors(pid)
+	if r.denied[pid] {
+		return ErrPermission
 	}
-	lines := bufio.NewScanner(bytes.NewReader(content))
-	for lines.Scan() {
-		d, err := parseDescriptor(lines.Text())
+	content, err := r.read(path.Join(procDir(pid), "fds"))
+	if err != nil {
+		return nil //nolint:nilerr // it held no listener
+	}
+	for line := range strings.Lines(string(content)) {
+		d, err := parseDescriptor(strings.TrimSpace(line))
 		if err != nil {
 			return err
 		}
@@ -182,19 +246,7 @@ func (r *Recording) Descriptors(pid int, each func(Descriptor) (more bool)) erro
 			return nil
 		}
 	}
-	return lines.Err()
-}
-
-// whyNoDescriptors says why those of a process were not recorded.
-func (r *Recording) whyNoDescriptors(pid int) error {
-	var f procsFile
-	if err := readJSON(r.path(procsName), &f); err != nil {
-		return err
-	}
-	if slices.Contains(f.Denied, pid) {
-		return ErrPermission
-	}
-	return nil // it held no listener
+	return nil
 }
 
 // NamespaceOf returns a namespace that can no longer be entered: those that were
@@ -205,100 +257,45 @@ func (r *Recording) NamespaceOf(_ int, fd Descriptor) *Namespace {
 
 // CgroupPath returns the path of a cgroup id.
 func (r *Recording) CgroupPath(id uint64) (string, bool) {
-	content, err := os.ReadFile(r.path(cgroupsName))
-	if err != nil {
-		return "", false
-	}
-	path, ok := parsePairs(content, " ")[strconv.FormatUint(id, 10)]
+	path, ok := r.cgroups[strconv.FormatUint(id, 10)]
 	return path, ok
 }
 
 // CgroupProcesses returns the recorded processes of a cgroup v2.
-func (r *Recording) CgroupProcesses(path string) (pids []int) {
-	processes, err := r.Processes(context.Background())
-	if err != nil {
-		return nil
-	}
-	for _, p := range processes {
-		content, err := os.ReadFile(r.path("proc", strconv.Itoa(p.PID), "cgroup"))
-		if err == nil && bytes.Contains(append([]byte{'\n'}, content...), []byte("\n0::"+path+"\n")) {
-			pids = append(pids, p.PID)
-		}
-	}
-	return pids
-}
+func (r *Recording) CgroupProcesses(path string) []int { return r.members[path] }
 
 // PodLogs returns the pods that were recorded.
 func (r *Recording) PodLogs() (pods []PodLog) {
-	if err := readJSON(r.path(podsName), &pods); err != nil {
+	if err := r.readJSON(podsName, &pods); err != nil {
 		return nil
 	}
 	return pods
 }
 
-// A recordedInside is the folder of a namespace.
-type recordedInside struct{ dir string }
+// maxRecorded is the size of the largest file of a recording that is read: the
+// dump of a hundred thousand listeners.
+const maxRecorded = 64 << 20
 
-// file reads a file, or why there is none.
-func (in recordedInside) file(name string) ([]byte, error) {
-	if why, err := os.ReadFile(filepath.Join(in.dir, name+errorSuffix)); err == nil {
-		return nil, parseError(why)
-	}
-	content, err := os.ReadFile(filepath.Join(in.dir, name))
-	return content, meaning(err)
-}
-
-// Dump hands out the recorded messages under the sequence number of the request.
-func (in recordedInside) Dump(name DumpName, request []byte, each func([]byte) (bool, error)) error {
-	content, err := in.file(name.name())
+// read reads a file of the recording.
+func (r *Recording) read(name string) ([]byte, error) {
+	f, err := r.root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO must not make us wait
 	if err != nil {
-		return err
+		return nil, meaning(err)
 	}
-	done, err := eachHex(content, func(message []byte) (bool, error) {
-		if len(message) >= sizeofNlmsghdr && len(request) >= sizeofNlmsghdr {
-			copy(message[8:12], request[8:12])
-		}
-		return each(message)
-	})
-	if err == nil && !done {
-		return errors.New("read a sock_diag answer: it ended early")
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() || st.Size() > maxRecorded {
+		return nil, fmt.Errorf("%s: not a file of a recording", name)
 	}
-	return err
+	return io.ReadAll(io.LimitReader(f, maxRecorded))
 }
 
-// Read returns a recorded file.
-func (in recordedInside) Read(f File) ([]byte, error) { return in.file(f.name()) }
-
-// Sysctl returns a recorded value.
-func (in recordedInside) Sysctl(s tcpq.Sysctl) (string, error) {
-	return in.pair(sysctlName, "=", s.String())
-}
-
-// Device returns a recorded name.
-func (in recordedInside) Device(index uint32) (string, error) {
-	return in.pair(devicesName, " ", strconv.FormatUint(uint64(index), 10))
-}
-
-// pair returns the value of a key in a file of pairs.
-func (in recordedInside) pair(file, separator, key string) (string, error) {
-	content, err := in.file(file)
-	if err != nil {
-		return "", err
-	}
-	value, ok := parsePairs(content, separator)[key]
-	if !ok {
-		return "", fmt.Errorf("%s: %w", key, ErrAbsent)
-	}
-	return value, nil
-}
-
-func readJSON(path string, v any) error {
-	b, err := os.ReadFile(path)
+func (r *Recording) readJSON(name string, v any) error {
+	b, err := r.read(name)
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }

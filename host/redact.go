@@ -74,6 +74,14 @@ func (r *redactor) program(path string) string {
 	return "/redacted/" + filepath.Base(path)
 }
 
+// title leaves of a process's name what says which program it is.
+func (r *redactor) title(comm string) string {
+	if r == nil {
+		return comm
+	}
+	return programTitle(comm)
+}
+
 // argv leaves of every path its last name.
 func (r *redactor) argv(args []string) []string {
 	for i := range args {

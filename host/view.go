@@ -25,10 +25,10 @@ func (l *Live) inInitialNetns() bool {
 	return err == nil
 }
 
-// inInitialPIDNamespace reports whether all processes of the host can be seen.
-// Through another root's /proc it is that /proc which decides.
+// inInitialPIDNamespace reports whether /proc shows all processes of the host.
 func (l *Live) inInitialPIDNamespace() bool {
-	return l.root != "/" || l.hasInode("proc/self/ns/pid", initialPIDNS)
+	return l.hasInode("proc/1/ns/pid", initialPIDNS) ||
+		l.root == "/" && l.hasInode("proc/self/ns/pid", initialPIDNS)
 }
 
 // mayListAll reports whether listns(2) names all namespaces to this process. To

@@ -58,7 +58,7 @@ func (l *Live) visitAll(ctx context.Context, all []*Namespace, look func(*Namesp
 			return err
 		}
 		if !ns.own || left {
-			if err := enter(ns); err != nil {
+			if err := l.enter(ns); err != nil {
 				look(ns, nil, err)
 				continue
 			}
@@ -70,8 +70,8 @@ func (l *Live) visitAll(ctx context.Context, all []*Namespace, look func(*Namesp
 }
 
 // enter moves the calling thread into ns.
-func enter(ns *Namespace) error {
-	fd, err := ns.open()
+func (l *Live) enter(ns *Namespace) error {
+	fd, err := l.open(ns)
 	if err != nil {
 		return err
 	}

@@ -96,6 +96,7 @@ func (in *Inspection) addMoved(out *Namespace, n *tcpq.Namespace, w *tcpq.Window
 	if !ok {
 		return
 	}
+	drops, known := moved.Get(tcpq.ListenDrops)
 	out.Moved = map[string]uint64{}
 	for c := range tcpq.Counter(tcpq.NumCounters) {
 		count := moved.Value(c)
@@ -103,7 +104,7 @@ func (in *Inspection) addMoved(out *Namespace, n *tcpq.Namespace, w *tcpq.Window
 			continue
 		}
 		out.Moved[c.String()] = count
-		if meaning := c.Info().Elsewhere; meaning != "" && moved.Value(tcpq.ListenDrops) == 0 {
+		if meaning := c.Info().Elsewhere; meaning != "" && known && drops == 0 {
 			in.Elsewhere = append(in.Elsewhere, Elsewhere{n.ID.Inode, c.String(), count, meaning})
 		}
 	}
@@ -115,7 +116,7 @@ func listenerOf(n *tcpq.Namespace, l *tcpq.Listener, w *tcpq.Window, owner *Owne
 		Device: Text(l.Device), Inode: l.Inode, Cookie: hexCookie(l.Cookie),
 		AcceptQueue:  AcceptQueue{Length: l.Accept.Len, Limit: l.Accept.Max, Capacity: l.Accept.Capacity()},
 		SynQueue:     SynQueue{BoundBy: string(l.Syn.BoundBy), Members: l.Syn.Members},
-		LimitBoundBy: string(tcpq.BoundBy(l.Accept.Max, &n.Sysctls, false)),
+		LimitBoundBy: string(tcpq.BoundBy(l.Accept.Max, &n.Sysctls)),
 		Owner:        owner,
 		Findings:     []string{},
 	}
@@ -141,7 +142,9 @@ func listenerOf(n *tcpq.Namespace, l *tcpq.Listener, w *tcpq.Window, owner *Owne
 	if seen.Slots > 0 {
 		peak := max(seen.Peak, l.Accept.Len)
 		out.AcceptQueue.Peak = &peak
-		out.Refused = &Refused{seen.Refused.Min, seen.Refused.Max}
+		if seen.RefusedKnown {
+			out.Refused = &Refused{seen.Refused.Min, seen.Refused.Max}
+		}
 		if l.DiscardsKnown {
 			out.Discards.Window = &seen.Discards
 		}

@@ -57,23 +57,19 @@ type LimitBound string
 // Who set a listener's limit. The kernel does not keep the backlog that was
 // asked for, so each is a probability.
 const (
-	BoundSomaxconn         LimitBound = "somaxconn"           // limit equals somaxconn now: probably clamped
-	BoundApplication       LimitBound = "application"         // limit is below: it asked for this
-	BoundSomaxconnAtListen LimitBound = "somaxconn-at-listen" // clamped by a somaxconn that changed since
-	BoundUnknown           LimitBound = "unknown"
+	BoundSomaxconn   LimitBound = "somaxconn"   // limit equals somaxconn now: probably clamped
+	BoundApplication LimitBound = "application" // limit is below: it asked for this
+	BoundUnknown     LimitBound = "unknown"     // limit is above: somaxconn was lowered since
 )
 
-// BoundBy says who set limit, given the namespace's somaxconn now and whether
-// somaxconn was seen to change since the listener appeared.
-func BoundBy(limit uint32, s *Sysctls, somaxconnChanged bool) LimitBound {
+// BoundBy says who set limit, given the namespace's somaxconn now.
+func BoundBy(limit uint32, s *Sysctls) LimitBound {
 	somaxconn, ok := s.Get(Somaxconn)
 	switch {
 	case !ok:
 		return BoundUnknown
 	case int64(limit) == somaxconn:
 		return BoundSomaxconn
-	case somaxconnChanged:
-		return BoundSomaxconnAtListen
 	case int64(limit) < somaxconn:
 		return BoundApplication
 	}

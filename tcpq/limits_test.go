@@ -202,19 +202,15 @@ func TestBoundBy(t *testing.T) {
 		name      string
 		limit     uint32
 		somaxconn int64 // -1: unknown
-		changed   bool
 		want      LimitBound
 	}{
-		{"equal is probably clamped", 4096, 4096, false, BoundSomaxconn},
-		{"one below was asked for", 4095, 4096, false, BoundApplication},
-		{"one above was clamped by nobody known", 4097, 4096, false, BoundUnknown},
-		{"below, and somaxconn was seen to change", 128, 4096, true, BoundSomaxconnAtListen},
-		{"above, and somaxconn was seen to change", 4096, 128, true, BoundSomaxconnAtListen},
-		{"equal, though somaxconn was seen to change", 4096, 4096, true, BoundSomaxconn},
-		{"somaxconn is hidden", 128, -1, false, BoundUnknown},
-		{"somaxconn is hidden and the limit 0", 0, -1, true, BoundUnknown},
-		{"both 0", 0, 0, false, BoundSomaxconn},
-		{"the largest", math.MaxInt32, math.MaxInt32, false, BoundSomaxconn},
+		{"equal is probably clamped", 4096, 4096, BoundSomaxconn},
+		{"one below was asked for", 4095, 4096, BoundApplication},
+		{"one above was clamped by nobody known", 4097, 4096, BoundUnknown},
+		{"somaxconn is hidden", 128, -1, BoundUnknown},
+		{"somaxconn is hidden and the limit 0", 0, -1, BoundUnknown},
+		{"both 0", 0, 0, BoundSomaxconn},
+		{"the largest", math.MaxInt32, math.MaxInt32, BoundSomaxconn},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -222,8 +218,8 @@ func TestBoundBy(t *testing.T) {
 			if tt.somaxconn >= 0 {
 				s.Set(Somaxconn, tt.somaxconn)
 			}
-			if got := BoundBy(tt.limit, &s, tt.changed); got != tt.want {
-				t.Errorf("BoundBy(%d, somaxconn %d, %t) = %s, want %s", tt.limit, tt.somaxconn, tt.changed, got, tt.want)
+			if got := BoundBy(tt.limit, &s); got != tt.want {
+				t.Errorf("BoundBy(%d, somaxconn %d) = %s, want %s", tt.limit, tt.somaxconn, got, tt.want)
 			}
 		})
 	}

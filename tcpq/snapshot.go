@@ -30,6 +30,7 @@ type Namespace struct {
 	Sysctls   Sysctls
 	Counters  Counters
 	Listeners []Listener
+	Listed    bool // the Listeners are complete
 
 	// SynWalked says that the request sockets were counted. UnattributedSyn
 	// of them belong to no listener: a transparent proxy's, or one that is

@@ -60,9 +60,6 @@ func parseTriple(s string) (t [3]int, err error) {
 	return t, nil
 }
 
-// IsZero reports whether the version is unknown.
-func (v Version) IsZero() bool { return v.Major == 0 }
-
 // AtLeast reports whether v is major.minor or newer.
 func (v Version) AtLeast(major, minor int) bool {
 	return v.Major > major || v.Major == major && v.Minor >= minor

@@ -56,12 +56,14 @@ func diffNamespace(was, now *Namespace) *NamespaceDelta {
 		for j < len(was.Listeners) && was.Listeners[j].Cookie < l.Cookie {
 			j++
 		}
-		if j == len(was.Listeners) || was.Listeners[j].Cookie != l.Cookie {
-			d.Discards += uint64(l.Discards) // it came: all of them are of this slot
-			continue
+		before := &Listener{DiscardsKnown: true} // of one that came: all it has is of this slot
+		if j < len(was.Listeners) && was.Listeners[j].Cookie == l.Cookie {
+			before = &was.Listeners[j]
+			d.Gone--
+		} else if !was.Listed {
+			continue // it may have been there
 		}
-		d.Gone--
-		ld := diffListener(&was.Listeners[j], l)
+		ld := diffListener(before, l)
 		if ld == (ListenerDelta{}) {
 			continue
 		}
@@ -110,15 +112,16 @@ func (w *Window) Counters(ns NetnsID) (moved Counters, ok bool) {
 
 // A ListenerWindow is what a window shows of one listener.
 type ListenerWindow struct {
-	Slots    int // slots in which its namespace was seen at both ends
-	Discards uint64
-	Peak     uint32 // longest accept queue sampled
-	Refused  Refused
+	Slots        int // slots in which its namespace was seen at both ends
+	Discards     uint64
+	Peak         uint32 // longest accept queue sampled
+	Refused      Refused
+	RefusedKnown bool // the namespace's counters were read in every slot
 }
 
 // Listener returns what the window shows of one listener.
 func (w *Window) Listener(id ListenerID) ListenerWindow {
-	var lw ListenerWindow
+	lw := ListenerWindow{RefusedKnown: true}
 	var run interval
 	for _, d := range w.Deltas {
 		ns := d.Namespaces[id.Netns]
@@ -131,6 +134,9 @@ func (w *Window) Listener(id ListenerID) ListenerWindow {
 		lw.Slots++
 		lw.Discards += uint64(l.Discards)
 		lw.Peak = max(lw.Peak, l.Peak)
+		if _, ok := ns.Counters.Get(ListenDrops); !ok {
+			lw.RefusedKnown = false
+		}
 		if ns.quiet() { // what was full in it is not of the run that follows
 			lw.Refused.add(run.refused())
 			run = interval{}
@@ -143,6 +149,7 @@ func (w *Window) Listener(id ListenerID) ListenerWindow {
 		run.gone = run.gone || ns.Gone > 0
 	}
 	lw.Refused.add(run.refused())
+	lw.RefusedKnown = lw.RefusedKnown && lw.Slots > 0
 	return lw
 }
 
@@ -156,9 +163,6 @@ func (n *NamespaceDelta) quiet() bool {
 type Refused struct {
 	Min, Max uint64
 }
-
-// Loss reports whether the listener lost anything.
-func (r Refused) Loss() bool { return r.Max > 0 }
 
 func (r *Refused) add(more Refused) {
 	r.Min += more.Min

@@ -31,7 +31,7 @@ func listener(cookie uint64, queued, discards uint32) Listener {
 func snapshot(id NetnsID, drops uint64, listeners ...Listener) *Snapshot {
 	slices.SortFunc(listeners, func(a, b Listener) int { return cmp.Compare(a.Cookie, b.Cookie) })
 	return &Snapshot{Namespaces: []Namespace{{
-		ID: id, Counters: counts(map[Counter]uint64{ListenDrops: drops}), Listeners: listeners,
+		ID: id, Counters: counts(map[Counter]uint64{ListenDrops: drops}), Listeners: listeners, Listed: true,
 	}}}
 }
 
@@ -63,12 +63,17 @@ func TestDiff(t *testing.T) {
 			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{}}},
 		},
 		{
-			"a listener that comes has no delta",
+			"a listener that comes has all its discards in this slot",
 			snapshot(blue, 10, listener(1, 0, 0)), snapshot(blue, 10, listener(1, 0, 4), listener(2, 50, 1000)),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
-				Listeners: map[uint64]ListenerDelta{1: {Discards: 4}}, Discards: 1004,
+				Listeners: map[uint64]ListenerDelta{1: {Discards: 4}, 2: {Discards: 1000, Peak: 50}}, Discards: 1004,
 			}},
+		},
+		{
+			"what an incomplete dump missed did not come",
+			&Snapshot{Namespaces: []Namespace{{ID: blue}}}, snapshot(blue, 10, listener(2, 50, 1000)),
+			map[NetnsID]*NamespaceDelta{blue: {Listeners: map[uint64]ListenerDelta{}}},
 		},
 		{
 			"a listener that goes has no delta",
@@ -84,7 +89,8 @@ func TestDiff(t *testing.T) {
 			snapshot(blue, 0, listener(1, 0, 9), listener(3, 0, 9), listener(5, 0, 2), listener(7, 0, 9)),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
-				Listeners: map[uint64]ListenerDelta{5: {Discards: 2}}, Discards: 29, Gone: 2,
+				Listeners: map[uint64]ListenerDelta{1: {Discards: 9}, 3: {Discards: 9}, 5: {Discards: 2}, 7: {Discards: 9}},
+				Discards:  29, Gone: 2,
 			}},
 		},
 		{
@@ -105,13 +111,13 @@ func TestDiff(t *testing.T) {
 			"the same inode with another cookie is another socket",
 			snapshot(blue, 0, Listener{Cookie: 1, Inode: 99, Accept: Queue{200, 128}, Discards: 5, DiscardsKnown: true}),
 			snapshot(blue, 0, Listener{Cookie: 2, Inode: 99, Accept: Queue{200, 128}, Discards: 50, DiscardsKnown: true}),
-			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{}, Discards: 50, Gone: 1}},
+			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{2: {Discards: 50, Peak: 200, Full: true}}, Discards: 50, Gone: 1}},
 		},
 		{
 			"also when the cookie is smaller: CPUs hand them out in batches",
 			snapshot(blue, 0, Listener{Cookie: 4096, Inode: 99, Accept: Queue{200, 128}, Discards: 5, DiscardsKnown: true}),
 			snapshot(blue, 0, Listener{Cookie: 7, Inode: 99, Accept: Queue{200, 128}, Discards: 50, DiscardsKnown: true}),
-			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{}, Discards: 50, Gone: 1}},
+			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{7: {Discards: 50, Peak: 200, Full: true}}, Discards: 50, Gone: 1}},
 		},
 		{
 			"the same inode with another cookie is another namespace",
@@ -185,10 +191,10 @@ func TestDiffOfSuccessors(t *testing.T) {
 		w.Deltas = append(w.Deltas, Diff(samples[i], s))
 	}
 	old, young := w.Listener(ListenerID{blue, 1}), w.Listener(ListenerID{NetnsID{blue.Inode, 9}, 3})
-	if want := (ListenerWindow{Slots: 1, Discards: 100, Peak: 129, Refused: Refused{100, 100}}); old != want {
+	if want := (ListenerWindow{Slots: 1, Discards: 100, Peak: 129, Refused: Refused{100, 100}, RefusedKnown: true}); old != want {
 		t.Errorf("Listener(the one before) = %+v, want %+v", old, want)
 	}
-	if want := (ListenerWindow{Slots: 1}); young != want {
+	if want := (ListenerWindow{Slots: 1, RefusedKnown: true}); young != want {
 		t.Errorf("Listener(its successor) = %+v, want %+v", young, want)
 	}
 	if moved, ok := w.Counters(NetnsID{blue.Inode, 9}); moved.Value(ListenDrops) != 0 || !ok {
@@ -240,8 +246,8 @@ func TestRefused(t *testing.T) {
 			w := Window{Deltas: []Delta{Diff(snapshot(blue, 500, before...), snapshot(blue, 500+tt.drops, after...))}}
 			for i, want := range tt.want {
 				got := w.Listener(ListenerID{blue, uint64(i + 1)})
-				if got.Refused != want || got.Refused.Loss() != (want.Max > 0) {
-					t.Errorf("Listener(%d).Refused = %+v, loss %t, want %+v", i+1, got.Refused, got.Refused.Loss(), want)
+				if got.Refused != want || !got.RefusedKnown {
+					t.Errorf("Listener(%d).Refused = %+v, known %t, want %+v", i+1, got.Refused, got.RefusedKnown, want)
 				}
 				if got.Discards != uint64(tt.discarded[i]) || got.Slots != 1 {
 					t.Errorf("Listener(%d) = %+v, want %d discards in 1 slot", i+1, got, tt.discarded[i])
@@ -256,7 +262,7 @@ func TestRefused(t *testing.T) {
 func TestRefusedWithoutDiscards(t *testing.T) {
 	l := Listener{Cookie: 1, Accept: Queue{129, 128}}
 	w := Window{Deltas: []Delta{Diff(snapshot(blue, 0, l), snapshot(blue, 9, l))}}
-	if got, want := w.Listener(ListenerID{blue, 1}), (ListenerWindow{Slots: 1, Peak: 129}); got != want {
+	if got, want := w.Listener(ListenerID{blue, 1}), (ListenerWindow{Slots: 1, Peak: 129, RefusedKnown: true}); got != want {
 		t.Errorf("Listener = %+v, want %+v", got, want)
 	}
 }
@@ -288,10 +294,10 @@ func TestWindow(t *testing.T) {
 	if got := w.Duration(); got != 4*time.Second {
 		t.Errorf("Duration() = %v, want 4s", got)
 	}
-	if got, want := w.Listener(id), (ListenerWindow{Slots: 2, Discards: 6, Peak: 129, Refused: Refused{6, 6}}); got != want {
+	if got, want := w.Listener(id), (ListenerWindow{Slots: 2, Discards: 6, Peak: 129, Refused: Refused{6, 6}, RefusedKnown: true}); got != want {
 		t.Errorf("Listener(%v) = %+v, want %+v", id, got, want)
 	}
-	if got, want := w.Listener(ListenerID{blue, 2}), (ListenerWindow{Slots: 2}); got != want {
+	if got, want := w.Listener(ListenerID{blue, 2}), (ListenerWindow{Slots: 2, RefusedKnown: true}); got != want {
 		t.Errorf("Listener(one that came) = %+v, want %+v", got, want)
 	}
 	if moved, ok := w.Counters(blue); !ok || moved.Value(ListenDrops) != 6 {

@@ -24,6 +24,10 @@ func TestUsageErrorsSayWhatIsWanted(t *testing.T) {
 		{"a negative time", []string{"inspect", "--for", "-1s"}, "cannot be negative"},
 		{"an empty namespace", []string{"inspect", "--netns", ""}, "an inode number, a path or a name"},
 		{"two namespaces at once", []string{"inspect", "--netns", "host", "--pid", "1"}, "exclude each other"},
+		{"no namespace", []string{"inspect", "--netns", "0"}, "there is none"},
+		{"no process", []string{"inspect", "--pid", "0"}, "there is none"},
+		{"no port", []string{"inspect", "--port", "0"}, "there is none"},
+		{"a recording searched deeper", []string{"inspect", "--host", "x", "--deep"}, "no use with it"},
 		{"an unknown flag", []string{"inspect", "--nonsense"}, "unknown flag"},
 		{"a port out of range", []string{"inspect", "--port", "70000"}, "invalid argument"},
 		{"a pod without a name", []string{"inspect", "--pod", "shop/"}, "NAMESPACE/NAME"},
@@ -45,6 +49,32 @@ func TestUsageErrorsSayWhatIsWanted(t *testing.T) {
 				t.Errorf("exit code %d, want %d", code, exitUsage)
 			}
 		})
+	}
+}
+
+// TestPartsOfARecording looks at parts of recorded hosts.
+func TestPartsOfARecording(t *testing.T) {
+	const pods = "../../test/hosts/pods"
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"by a process that holds a listener", []string{"--pid", "11"}, "kubelet[11]"},
+		{"by the name of a namespace", []string{"--netns", "cni-shop"}, "gunicorn"},
+		{"by the name of a pod", []string{"--pod", "monitoring/metrics-0"}, "metrics-server"},
+		{"by what there is not", []string{"--port", "9999"}, "No listener matches"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			out, err := execute(t, append([]string{"inspect", "--host", pods}, tt.args...)...)
+			if err != nil || !strings.Contains(string(out), tt.want) {
+				t.Errorf("inspect %v: %v, want %q in\n%s", tt.args, err, tt.want, out)
+			}
+		})
+	}
+	if _, err := execute(t, "inspect", "--host", pods, "--netns", "nonsense"); err == nil || !strings.Contains(err.Error(), "no network namespace is named") {
+		t.Errorf("a namespace that there is not: %v", err)
 	}
 }
 
@@ -102,9 +132,12 @@ func TestFilters(t *testing.T) {
 				Listeners:  []inspection.Listener{cart, nobody},
 				Namespaces: []inspection.Namespace{{Inode: 7}, {Inode: 8}},
 			}
-			tt.f.apply(&in)
-			if len(in.Listeners) != tt.want || len(in.Namespaces) != tt.want {
-				t.Errorf("%+v leaves %d listeners in %d namespaces, want %d", tt.f, len(in.Listeners), len(in.Namespaces), tt.want)
+			out := tt.f.of(&in)
+			if len(out.Listeners) != tt.want || len(out.Namespaces) != tt.want {
+				t.Errorf("%+v leaves %d listeners in %d namespaces, want %d", tt.f, len(out.Listeners), len(out.Namespaces), tt.want)
+			}
+			if len(in.Listeners) != 2 || len(in.Namespaces) != 2 || in.Listeners[0].Port != 80 {
+				t.Errorf("%+v changed the inspection itself: %+v", tt.f, in)
 			}
 		})
 	}
@@ -123,9 +156,7 @@ func TestSortPutsTheWorstFirst(t *testing.T) {
 	quiet.AcceptQueue.Capacity = 129
 	for order, first := range map[string]uint16{"netns": 1, "port": 1, "owner": 1, "loss": 2, "accept": 2, "syn": 2, "discards": 2} {
 		all := []inspection.Listener{quiet, worst}
-		if err := sortListeners(all, order); err != nil {
-			t.Fatal(err)
-		}
+		sortListeners(all, listenerOrders[order])
 		if all[0].Port != first {
 			t.Errorf("--sort %s puts %d first, want %d", order, all[0].Port, first)
 		}

@@ -20,19 +20,22 @@ type filter struct {
 	Pod       string
 }
 
-// apply leaves only the listeners that are wanted, and the namespaces they are
-// in. Nothing asked for is everything.
-func (f filter) apply(in *inspection.Inspection) {
+// of returns what of an inspection is wanted: some listeners and the namespaces
+// they are in. Nothing asked for is everything. The inspection stays as it was.
+func (f filter) of(in *inspection.Inspection) *inspection.Inspection {
+	out := *in
+	out.Listeners = slices.Clone(in.Listeners) // the caller sorts them
 	if f == (filter{}) {
-		return
+		return &out
 	}
-	in.Listeners = slices.DeleteFunc(in.Listeners, func(l inspection.Listener) bool { return !f.wants(&l) })
+	out.Listeners = slices.DeleteFunc(out.Listeners, func(l inspection.Listener) bool { return !f.wants(&l) })
 	used := map[uint64]bool{}
-	for i := range in.Listeners {
-		used[in.Listeners[i].Netns] = true
+	for i := range out.Listeners {
+		used[out.Listeners[i].Netns] = true
 	}
-	in.Namespaces = slices.DeleteFunc(in.Namespaces, func(n inspection.Namespace) bool { return !used[n.Inode] })
-	in.Elsewhere = slices.DeleteFunc(in.Elsewhere, func(e inspection.Elsewhere) bool { return !used[e.Netns] })
+	out.Namespaces = slices.DeleteFunc(slices.Clone(in.Namespaces), func(n inspection.Namespace) bool { return !used[n.Inode] })
+	out.Elsewhere = slices.DeleteFunc(slices.Clone(in.Elsewhere), func(e inspection.Elsewhere) bool { return !used[e.Netns] })
+	return &out
 }
 
 func (f filter) wants(l *inspection.Listener) bool {
@@ -59,8 +62,11 @@ func wantsPod(want string, o *inspection.Owner) bool {
 	return ok && o.Pod.Namespace == namespace && o.Pod.Name == name || o.Pod.UID == want
 }
 
+// A listenerOrder compares two listeners.
+type listenerOrder func(a, b *inspection.Listener) int
+
 // listenerOrders are what --sort knows; each compares what a reader wants first.
-var listenerOrders = map[string]func(a, b *inspection.Listener) int{
+var listenerOrders = map[string]listenerOrder{
 	"netns":  func(*inspection.Listener, *inspection.Listener) int { return 0 },
 	"port":   func(a, b *inspection.Listener) int { return cmp.Compare(a.Port, b.Port) },
 	"owner":  func(a, b *inspection.Listener) int { return cmp.Compare(ownerText(a.Owner), ownerText(b.Owner)) },
@@ -76,11 +82,7 @@ var listenerOrders = map[string]func(a, b *inspection.Listener) int{
 
 // sortListeners puts listeners in the order asked for; those that are equal in
 // it stay by namespace (the host's first), port and address.
-func sortListeners(all []inspection.Listener, by string) error {
-	order, ok := listenerOrders[by]
-	if !ok {
-		return usageError("--sort %s", by)
-	}
+func sortListeners(all []inspection.Listener, order listenerOrder) {
 	place := map[uint64]int{} // namespaces in the order they come in
 	type placed struct {      // small, so that sorting moves little
 		*inspection.Listener
@@ -104,7 +106,6 @@ func sortListeners(all []inspection.Listener, by string) error {
 		out[i] = *sorted[i].Listener
 	}
 	copy(all, out)
-	return nil
 }
 
 func loss(l *inspection.Listener) uint64 {

@@ -63,11 +63,16 @@ otherwise it shows what you may see and says what is missing.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Out, o.Err = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			for _, name := range []string{"pid", "port"} {
+				if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "0" {
+					return usageError("--%s 0: there is none", name)
+				}
+			}
 			return inspect(cmd.Context(), o)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Netns, "netns", "all", "host, all, an INODE number, a PATH, or a NAME of ip-netns(8)")
+	f.StringVar(&o.Netns, "netns", "all", "host, all, or one by its INODE number, its NAME or a PATH")
 	f.IntVar(&o.Filter.PID, "pid", 0, "only listeners in the namespace of this process that it holds")
 	f.Uint16Var(&o.Filter.Port, "port", 0, "only listeners on this port")
 	f.StringVar(&o.Filter.Container, "container", "", "only listeners of this container: its name or the start of its id")
@@ -85,8 +90,12 @@ otherwise it shows what you may see and says what is missing.`,
 // time goes into collecting what the end of the process frees anyway [measured].
 const gcPercent = 1600
 
+// memoryLimit is from where on memory counts more than time.
+const memoryLimit = 256 << 20
+
 func inspect(ctx context.Context, o inspectOptions) error {
 	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
 	search, err := o.search()
 	if err != nil {
 		return err
@@ -95,10 +104,8 @@ func inspect(ctx context.Context, o inspectOptions) error {
 	if err != nil {
 		return err
 	}
-	o.Filter.apply(in)
-	if err := sortListeners(in.Listeners, o.Sort); err != nil {
-		return err
-	}
+	in = o.Filter.of(in)
+	sortListeners(in.Listeners, listenerOrders[o.Sort])
 	switch o.Output {
 	case "json":
 		e := json.NewEncoder(o.Out)
@@ -115,6 +122,7 @@ func inspect(ctx context.Context, o inspectOptions) error {
 	}
 	return writeTable(o.Out, in, tableStyle{
 		Wide: o.Output == "wide", Width: terminalWidth(o.Out), Colour: wantsColour(o.Out),
+		Recorded: o.Global.Host != "", Filtered: o.Filter != filter{},
 	})
 }
 
@@ -139,15 +147,26 @@ func (o *inspectOptions) search() (host.Search, error) {
 	case "":
 		return s, usageError("--netns: want host, all, an inode number, a path or a name")
 	default:
-		s.Path = o.Netns
-		if inode, err := strconv.ParseUint(o.Netns, 10, 64); err == nil {
-			s.Inode, s.Path = inode, ""
-		} else if !strings.Contains(o.Netns, "/") {
-			s.Path = "/run/netns/" + o.Netns // as ip-netns(8) names it
+		inode, err := strconv.ParseUint(o.Netns, 10, 64)
+		switch {
+		case err == nil && inode == 0:
+			return s, usageError("--netns 0: there is none")
+		case err == nil:
+			s.Inode = inode
+		case strings.Contains(o.Netns, "/"):
+			s.Path = o.Netns
+		default:
+			s.Name = o.Netns
 		}
 	}
 	if ns, name, ok := strings.Cut(o.Filter.Pod, "/"); ok && (ns == "" || name == "") {
 		return s, usageError("--pod %s: want NAMESPACE/NAME or a uid", o.Filter.Pod)
+	}
+	if o.Global.Host != "" && (o.Deep || o.Global.Rootfs != "/") {
+		return s, usageError("--host reads a recording: --deep and --rootfs have no use with it")
+	}
+	if s.PID < 0 {
+		return s, usageError("--pid %d: there is none", s.PID)
 	}
 	if s.PID != 0 && o.Netns != "all" {
 		return s, usageError("--pid and --netns exclude each other: a process says which namespace")
@@ -196,13 +215,20 @@ func parseSynMode(s string) (collector.SynMode, error) {
 	return "", usageError("--syn %s: want auto, all or never", s)
 }
 
-// nothingRead returns an error when not one namespace could be read.
+// nothingRead returns an error when the listeners of not one namespace could be
+// read.
 func nothingRead(s *tcpq.Snapshot) error {
-	if slices.ContainsFunc(s.Namespaces, func(n tcpq.Namespace) bool { return n.Denied == nil }) {
+	if slices.ContainsFunc(s.Namespaces, func(n tcpq.Namespace) bool { return n.Listed }) {
 		return nil
 	}
 	for _, n := range s.Namespaces {
-		return fmt.Errorf("no network namespace could be read, net:[%d]: %w", n.ID.Inode, n.Denied)
+		if n.Denied != nil {
+			return fmt.Errorf("no network namespace could be read, net:[%d]: %w", n.ID.Inode, n.Denied)
+		}
+		if len(n.Listeners) == 0 {
+			return fmt.Errorf("no listener could be read, net:[%d]: %s", n.ID.Inode, n.Err)
+		}
+		return nil // incomplete, but some
 	}
 	return fmt.Errorf("no network namespace could be read: %w", host.ErrGone)
 }

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,7 +27,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	err := rootCommand().ExecuteContext(ctx)
-	if err == nil || errors.Is(err, syscall.EPIPE) { // | head is no error
+	if err == nil {
 		return
 	}
 	if errors.Is(err, context.Canceled) {

@@ -78,8 +78,9 @@ type globalOptions struct {
 func rootCommand() *cobra.Command {
 	var o globalOptions
 	cmd := &cobra.Command{
-		Use:   "qtune",
-		Short: "Explain and tune the listen queues of a host's TCP servers",
+		Use:     "qtune",
+		Short:   "Explain and tune the listen queues of a host's TCP servers",
+		Version: version,
 		Long: `qtune says, for every TCP listener of every network namespace of this host, how
 full its two queues are, who set their limit, and whether it loses connections.`,
 		SilenceUsage:  true,

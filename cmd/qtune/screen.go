@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/qtune/qtune/inspection"
 )
@@ -18,6 +19,9 @@ type tableStyle struct {
 	Wide   bool
 	Width  int // of the terminal, 0 for no limit
 	Colour bool
+
+	Recorded bool // a recording is shown: it cannot be watched longer
+	Filtered bool // not everything was asked for
 }
 
 // A screen writes an Inspection for people.
@@ -39,6 +43,10 @@ func writeTable(w io.Writer, in *inspection.Inspection, style tableStyle) error 
 		s.listeners()
 	}
 	fmt.Fprintln(s.w)
+	if len(in.Listeners) == 0 && style.Filtered {
+		s.say("No listener matches what was asked for.")
+		return s.w.Flush()
+	}
 	s.window()
 	s.elsewhere()
 	s.missing()
@@ -48,17 +56,28 @@ func writeTable(w io.Writer, in *inspection.Inspection, style tableStyle) error 
 // netnsNames returns what people call each namespace: host, its name or its number.
 func netnsNames(in *inspection.Inspection) map[uint64]string {
 	names := make(map[uint64]string, len(in.Namespaces))
+	taken := map[string]bool{}
 	for _, n := range in.Namespaces {
 		switch {
 		case n.Host:
-			names[n.Inode] = "host"
-		case n.Name != "":
+			names[n.Inode] = hostName
+		case n.Name != "" && !misleading(n.Name) && !taken[n.Name]:
 			names[n.Inode] = n.Name
+			taken[n.Name] = true
 		default:
 			names[n.Inode] = strconv.FormatUint(n.Inode, 10)
 		}
 	}
 	return names
+}
+
+// hostName is what the host's namespace is called.
+const hostName = "host"
+
+// misleading reports whether a name looks like what it is not: whoever may mount
+// gives namespaces their names.
+func misleading(name string) bool {
+	return name == hostName || strings.Trim(name, "0123456789") == ""
 }
 
 // say writes a sentence, wrapped to the terminal.
@@ -82,9 +101,9 @@ var listenerColumns = []struct {
 	cell func(*screen, *inspection.Listener) string
 }{
 	{column{title: "", least: 0}, false, func(_ *screen, l *inspection.Listener) string { return markOf(l).sign }},
-	{column{title: "NETNS", least: 8}, false, func(s *screen, l *inspection.Listener) string { return s.names[l.Netns] }},
+	{column{title: "NETNS", least: 8, keepEnd: true}, false, func(s *screen, l *inspection.Listener) string { return s.names[l.Netns] }},
 	{column{title: "LISTENER", least: 12, keepEnd: true}, false, func(_ *screen, l *inspection.Listener) string { return listenerText(l) }},
-	{column{title: "OWNER", least: 9}, false, func(_ *screen, l *inspection.Listener) string { return ownerText(l.Owner) }},
+	{column{title: "OWNER", least: 9, keepEnd: true}, false, func(_ *screen, l *inspection.Listener) string { return ownerText(l.Owner) }},
 	{column{title: "ACCEPT", right: true}, false, func(_ *screen, l *inspection.Listener) string {
 		return queueText(&l.AcceptQueue.Length, &l.AcceptQueue.Limit)
 	}},
@@ -146,10 +165,11 @@ type mark struct{ sign, style, legend string }
 // The marks, the worst first.
 var (
 	markLoss = mark{"!", styleRed, "lost new connections while it was watched (packets: a client that tries again counts again)"}
+	markMay  = mark{"?", styleRed, "may have lost new connections while it was watched: other listeners come into question, too"}
 	markFull = mark{"#", styleRed, "a queue is full"}
 	markNear = mark{"+", styleYel, "a queue is over three quarters full, or was while it was watched"}
 	markNone = mark{}
-	allMarks = []mark{markLoss, markFull, markNear}
+	allMarks = []mark{markLoss, markMay, markFull, markNear}
 )
 
 func markOf(l *inspection.Listener) mark {
@@ -157,8 +177,10 @@ func markOf(l *inspection.Listener) mark {
 	longest := uint64(max(accept.Length, value(accept.Peak)))
 	synKnown := syn.Length != nil && syn.Limit != nil && *syn.Limit > 0
 	switch {
-	case loss(l) > 0:
+	case loss(l) > 0 && l.Refused.Min > 0:
 		return markLoss
+	case loss(l) > 0:
+		return markMay
 	case accept.Length > accept.Limit, synKnown && *syn.Length >= *syn.Limit:
 		return markFull
 	case 4*longest > 3*accept.Capacity, synKnown && 4*uint64(*syn.Length) > 3*uint64(*syn.Limit):
@@ -170,27 +192,44 @@ func markOf(l *inspection.Listener) mark {
 // window says what the watching showed, and what it does not prove.
 func (s *screen) window() {
 	var moved, total uint64
+	unknown := 0
 	for _, n := range s.in.Namespaces {
-		total += n.Counters["ListenDrops"]
+		drops, known := n.Counters["ListenDrops"]
+		if !known {
+			unknown++
+		}
+		total += drops
 		moved += n.Moved["ListenDrops"]
 		if n.Moved["ListenDrops"] > 0 {
 			s.say("%s: %s of new connections refused in %.1f s (ListenDrops), %d of them by a full accept queue (ListenOverflows)",
 				s.names[n.Inode], count(int(n.Moved["ListenDrops"]), "packet"), s.in.Window.Seconds, n.Moved["ListenOverflows"])
 		}
 	}
+	watched := s.in.Window.Source != inspection.SourceNone
 	switch {
-	case s.in.Window.Source == inspection.SourceNone:
-		s.say("One snapshot tells no rates: whether connections are being lost needs a window (--for 10s).")
-	case moved == 0:
-		s.say("Nothing was refused in %.1f s. That says nothing about a busier moment (--for 60s).", s.in.Window.Seconds)
+	case !watched:
+		s.say("One snapshot tells no rates: whether connections are being lost needs a window%s.", s.hint(" (--for 10s)"))
+	case moved == 0 && unknown == 0:
+		s.say("Nothing was refused in %.1f s. That says nothing about a busier moment%s.", s.in.Window.Seconds, s.hint(" (--for 60s)"))
+	}
+	if unknown > 0 && watched {
+		s.say("In %s it is not known whether anything was refused.", count(unknown, "namespace"))
 	}
 	if total > moved {
 		s.say("Before that, since these namespaces were made, %s of new connections were refused; which listener it was, only a window tells.",
 			count(int(total-moved), "packet"))
 	}
 	if s.in.Coverage.SynSkipped > 0 && len(s.in.Listeners) > 0 {
-		s.say("SYN queues were not counted in %s, where no counter asked for it (--syn all).", count(s.in.Coverage.SynSkipped, "namespace"))
+		s.say("SYN queues were not counted in %s, where no counter asked for it%s.", count(s.in.Coverage.SynSkipped, "namespace"), s.hint(" (--syn all)"))
 	}
+}
+
+// hint returns what could be done, which with a recording it cannot.
+func (s *screen) hint(what string) string {
+	if s.style.Recorded {
+		return ""
+	}
+	return what
 }
 
 // elsewhere lists trouble that is not a listen queue's.

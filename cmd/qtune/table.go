@@ -67,6 +67,9 @@ func (t *table) widths(limit int) (widths []int, gap int) {
 			widths[i] = max(widths[i], textWidth(r.cells[i]))
 		}
 	}
+	if total(widths, gap) > limit && limit > 0 {
+		gap = 1
+	}
 	for total(widths, gap) > limit && limit > 0 {
 		widest := -1
 		for i, c := range t.columns {
@@ -74,14 +77,10 @@ func (t *table) widths(limit int) (widths []int, gap int) {
 				widest = i
 			}
 		}
-		switch {
-		case widest >= 0:
-			widths[widest]--
-		case gap > 1:
-			gap = 1
-		default:
-			return widths, gap // it will not fit
+		if widest < 0 {
+			break // it will not fit
 		}
+		widths[widest]--
 	}
 	return widths, gap
 }

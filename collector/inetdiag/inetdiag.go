@@ -25,10 +25,6 @@ const (
 	ExtSkMemInfo uint8 = 1 << (attrSkMemInfo - 1) // and in it the discarded packets
 )
 
-// BufferSize is what a read of the answer needs: the kernel fills no message
-// batch beyond 32 KiB, and a smaller buffer costs more system calls.
-const BufferSize = 32 << 10
-
 // Sizes and types of the wire format.
 const (
 	sizeofNlmsg    = 16 // struct nlmsghdr
