@@ -33,8 +33,8 @@ type ownerSearch struct {
 	pods   map[string]host.PodLog
 }
 
-// findOwners fills in the Owner of every listener that has none yet. Namespaces that were met only as descriptors on the way are
-// visited, too.
+// findOwners fills in the Owner of every listener that has none yet. Namespaces
+// that were met only as descriptors on the way are visited, too.
 func (p *pass) findOwners(ctx context.Context, processes []host.Process) error {
 	s := &ownerSearch{
 		pass: p, host: p.collector.host,

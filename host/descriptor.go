@@ -25,8 +25,8 @@ type Descriptor struct {
 }
 
 // Descriptors hands the socket and namespace descriptors of a process to each,
-// until that says it has seen enough. Some systems let root list them but not look behind them: that is not
-// permitted, too.
+// until that says it has seen enough. Some systems let root list them but not
+// look behind them: that is not permitted, too.
 func (l *Live) Descriptors(pid int, each func(Descriptor) (more bool)) error {
 	dir, err := os.Open(l.path("proc/" + strconv.Itoa(pid) + "/fd"))
 	if err != nil {

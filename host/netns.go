@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -104,7 +105,11 @@ func (l *Live) openNetnsFile(path string) (int, error) {
 	if err := unix.Fstatfs(at, &fs); err != nil {
 		return -1, err
 	}
-	if fs.Type != unix.NSFS_MAGIC {
+	switch {
+	case fs.Type == unix.NSFS_MAGIC:
+	case fs.Type == unix.PROC_SUPER_MAGIC && strings.HasSuffix(path, "/ns/net"):
+		return -1, unix.EACCES // Linux 5.10.261 forgets to say so, and opens the folder
+	default:
 		return -1, errNoNamespace
 	}
 	fd, err := unix.Open(l.path("proc/thread-self/fd/"+strconv.Itoa(at)), unix.O_RDONLY|unix.O_CLOEXEC, 0)

@@ -68,8 +68,11 @@ func (l *Live) Processes(ctx context.Context) ([]Process, error) {
 func nsInode(dirfd int, path string) (uint64, error) {
 	var buf [64]byte
 	n, err := unix.Readlinkat(dirfd, path, buf[:])
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, err
+	case n == 0:
+		return 0, unix.EACCES // which Linux 5.10.261 forgets to say
 	}
 	_, inode, err := parseLink(buf[:n])
 	return inode, err

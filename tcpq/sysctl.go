@@ -30,7 +30,8 @@ type SysctlInfo struct {
 
 	// PerNetns is the first kernel in which each namespace has its own
 	// value: {4, 11}. Zero means never: one value for the whole host.
-	// {2, 6} stands for "in every kernel qtune knows".
+	// {2, 6} stands for "in every kernel that has it": stable kernels got
+	// some later than the release that brought them.
 	PerNetns [2]int
 
 	// Live says that a running listener feels a change at once.
@@ -43,10 +44,10 @@ var sysctls = [NumSysctls]SysctlInfo{
 	NetdevMaxBacklog:     {"net.core.netdev_max_backlog", "Packets a CPU queues before the protocol sees them; not a listen queue.", [2]int{}, true},
 	Somaxconn:            {"net.core.somaxconn", "Upper bound of the backlog, read once inside listen(2).", [2]int{2, 6}, false},
 	TCPAbortOnOverflow:   {"net.ipv4.tcp_abort_on_overflow", "Answer a final ACK that meets a full accept queue with RST.", [2]int{4, 15}, true},
-	TCPChildEhashEntries: {"net.ipv4.tcp_child_ehash_entries", "Size of the established hash of namespaces made from this one; 0 shares the host's.", [2]int{6, 1}, false},
+	TCPChildEhashEntries: {"net.ipv4.tcp_child_ehash_entries", "Size of the established hash of namespaces made from this one; 0 shares the host's.", [2]int{2, 6}, false},
 	TCPFastopen:          {"net.ipv4.tcp_fastopen", "Fast Open bits: 1 client, 2 server, 0x400 for every listener.", [2]int{4, 15}, false},
 	TCPMaxSynBacklog:     {"net.ipv4.tcp_max_syn_backlog", "Bounds the SYN queue at three quarters of its value, and only without syncookies.", [2]int{4, 11}, true},
-	TCPMigrateReq:        {"net.ipv4.tcp_migrate_req", "Move the queue of a closed reuse-port member to another member.", [2]int{5, 14}, true},
+	TCPMigrateReq:        {"net.ipv4.tcp_migrate_req", "Move the queue of a closed reuse-port member to another member.", [2]int{2, 6}, true},
 	TCPSynackRetries:     {"net.ipv4.tcp_synack_retries", "How often a SYN-ACK is repeated, and so how long a half-open peer stays.", [2]int{4, 6}, true},
 	TCPSyncookies:        {"net.ipv4.tcp_syncookies", "Answer by cookie when the SYN queue is full (1), always (2) or never (0).", [2]int{4, 6}, true},
 }

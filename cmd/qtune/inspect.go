@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -216,21 +215,24 @@ func parseSynMode(s string) (collector.SynMode, error) {
 }
 
 // nothingRead returns an error when the listeners of not one namespace could be
-// read.
+// read. Some of them, from a dump that broke off, are something.
 func nothingRead(s *tcpq.Snapshot) error {
-	if slices.ContainsFunc(s.Namespaces, func(n tcpq.Namespace) bool { return n.Listed }) {
-		return nil
-	}
-	for _, n := range s.Namespaces {
-		if n.Denied != nil {
-			return fmt.Errorf("no network namespace could be read, net:[%d]: %w", n.ID.Inode, n.Denied)
+	var why error
+	for i := range s.Namespaces {
+		switch n := &s.Namespaces[i]; {
+		case n.Listed, len(n.Listeners) > 0:
+			return nil
+		case why != nil:
+		case n.Denied != nil:
+			why = fmt.Errorf("no network namespace could be read, net:[%d]: %w", n.ID.Inode, n.Denied)
+		default:
+			why = fmt.Errorf("no listener could be read, net:[%d]: %s", n.ID.Inode, n.Err)
 		}
-		if len(n.Listeners) == 0 {
-			return fmt.Errorf("no listener could be read, net:[%d]: %s", n.ID.Inode, n.Err)
-		}
-		return nil // incomplete, but some
 	}
-	return fmt.Errorf("no network namespace could be read: %w", host.ErrGone)
+	if why == nil {
+		return fmt.Errorf("no network namespace could be read: %w", host.ErrGone)
+	}
+	return why
 }
 
 // wantsColour reports whether w is a terminal whose user has nothing against it.

@@ -29,6 +29,7 @@ func TestKernelDiscovery(t *testing.T) {
 		deep     bool   // only --deep must find it
 		sentence string // how the coverage tells without --deep that it may be missing
 		listener bool   // it has the listener
+		hidden   bool   // before Linux 6.6 it does not show somaxconn, which must be said
 		named    string
 	}{
 		{
@@ -38,7 +39,7 @@ func TestKernelDiscovery(t *testing.T) {
 			},
 		},
 		{
-			name: "a process in a user namespace of its own", listener: true,
+			name: "a process in a user namespace of its own", listener: true, hidden: true,
 			hold: func(t *testing.T) uint64 {
 				return inodeOf(t, lab.Start(t, lab.Process{NewNet: true, NewUser: true, Listen: []lab.Socket{socket}}).PID)
 			},
@@ -53,7 +54,7 @@ func TestKernelDiscovery(t *testing.T) {
 			},
 		},
 		{
-			name: "a mount that only one process sees", listener: true, named: "0",
+			name: "a mount that only one process sees, whose name may mislead", listener: true,
 			hold: func(t *testing.T) uint64 {
 				dir := t.TempDir()
 				c := lab.Start(t, lab.Process{NewMount: true, Mounts: []lab.Mount{{Dir: dir, Count: 1, Listen: []lab.Socket{socket}}}})
@@ -103,7 +104,8 @@ func TestKernelDiscovery(t *testing.T) {
 					}
 					continue
 				}
-				if n.Error != "" || n.Sysctls["net.core.somaxconn"] == 0 || n.Host {
+				_, shown := n.Sysctls["net.core.somaxconn"]
+				if hidden := tt.hidden && !shown; hidden != (n.Error != "") || hidden == shown || n.Host {
 					t.Errorf("namespace = %+v, want all of it read, and not to be the host's", n)
 				}
 				if tt.named != "" && n.Name != tt.named {

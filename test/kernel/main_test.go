@@ -17,6 +17,14 @@ func TestMain(m *testing.M) { lab.Main(m) }
 // cookieText is how a cookie stands in JSON.
 func cookieText(cookie uint64) string { return fmt.Sprintf("%016x", cookie) }
 
+// netnsCookie is how a namespace's cookie stands in JSON: absent before Linux 5.14.
+func netnsCookie(n *lab.Namespace) string {
+	if n.Cookie == 0 {
+		return ""
+	}
+	return cookieText(n.Cookie)
+}
+
 // listenersOf returns what in says of the listeners of a namespace.
 func listenersOf(in *inspection.Inspection, n *lab.Namespace) []inspection.Listener {
 	var all []inspection.Listener

@@ -569,7 +569,7 @@ func (s *scene) checkNamespace(in *inspection.Inspection, before, after reading)
 	s.t.Helper()
 	n := in.Namespaces[0]
 	s.same("namespace", "inode", n.Inode, s.ns.Inode)
-	s.same("namespace", "cookie", n.Cookie, cookieText(s.ns.Cookie))
+	s.same("namespace", "cookie", n.Cookie, netnsCookie(s.ns))
 	s.same("namespace", "host", n.Host, false)
 	s.same("namespace", "error", n.Error, "")
 	s.same("namespace", "unattributedSyn", value(n.UnattributedSyn), uint32(0))
