@@ -25,10 +25,14 @@ func (l *Live) inInitialNetns() bool {
 	return err == nil
 }
 
-// inInitialPIDNamespace reports whether /proc shows all processes of the host.
+// inInitialPIDNamespace reports whether /proc shows all processes of the host. Its
+// process 1 tells; where that may not be seen, this process does.
 func (l *Live) inInitialPIDNamespace() bool {
-	return l.hasInode("proc/1/ns/pid", initialPIDNS) ||
-		l.root == "/" && l.hasInode("proc/self/ns/pid", initialPIDNS)
+	var st unix.Stat_t
+	if unix.Stat(l.path("proc/1/ns/pid"), &st) == nil {
+		return st.Ino == initialPIDNS
+	}
+	return l.hasInode("proc/self/ns/pid", initialPIDNS)
 }
 
 // mayListAll reports whether listns(2) names all namespaces to this process. To
