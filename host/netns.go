@@ -108,7 +108,7 @@ func (l *Live) openNetnsFile(path string) (int, error) {
 	switch {
 	case fs.Type == unix.NSFS_MAGIC:
 	case fs.Type == unix.PROC_SUPER_MAGIC && strings.HasSuffix(path, "/ns/net"):
-		return -1, unix.EACCES // Linux 5.10.261 forgets to say so, and opens the folder
+		return -1, whyNoNetns() // the folder was opened instead
 	default:
 		return -1, errNoNamespace
 	}

@@ -72,7 +72,7 @@ func nsInode(dirfd int, path string) (uint64, error) {
 	case err != nil:
 		return 0, err
 	case n == 0:
-		return 0, unix.EACCES // which Linux 5.10.261 forgets to say
+		return 0, whyNoNetns()
 	}
 	_, inode, err := parseLink(buf[:n])
 	return inode, err

@@ -41,10 +41,24 @@ func (l *Live) mayListAll() bool {
 	if !l.hasInode("proc/self/ns/pid", initialPIDNS) || !l.hasInode("proc/self/ns/user", initialUserNS) {
 		return false
 	}
+	return hasCapability(unix.CAP_SYS_ADMIN)
+}
+
+// hasCapability reports whether a capability of the lower 32 is effective.
+func hasCapability(capability uint) bool {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	err := unix.Capget(&head, &data[0])
-	return err == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+	return err == nil && data[0].Effective&(1<<capability) != 0
+}
+
+// whyNoNetns says why the kernel shows no namespace of a process and no error,
+// as Linux 5.10.261 does both when it may not be seen and when it is ending.
+func whyNoNetns() error {
+	if hasCapability(unix.CAP_SYS_PTRACE) {
+		return unix.ESRCH
+	}
+	return unix.EACCES
 }
 
 func (l *Live) hasInode(path string, inode uint64) bool {
