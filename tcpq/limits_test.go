@@ -68,7 +68,7 @@ var (
 )
 
 // TestSynQueueMaxObserved holds the rows of "SYN queue, forged SYNs, never
-// acknowledged" in kernel-facts.md 10: what the kernels themselves held.
+// acknowledged": what the kernels themselves held.
 func TestSynQueueMaxObserved(t *testing.T) {
 	const unseen = -1 // not measured, or fewer SYNs were sent than fit
 	tests := []struct {
@@ -173,7 +173,7 @@ func TestSynQueueMax(t *testing.T) {
 
 // TestSynQueueMaxDecision asks the kernel's own decision list, SYN by SYN.
 func TestSynQueueMaxDecision(t *testing.T) {
-	// accepts is tcp_conn_request in kernel-facts.md 3, for an unproven peer.
+	// accepts is the decision of tcp_conn_request for an unproven peer.
 	accepts := func(v Version, limit uint32, maxSyn int32, cookies int64, queued uint32) bool {
 		full := queued >= limit
 		if synFullIsAbove(v) {

@@ -209,7 +209,7 @@ func describe(m map[NetnsID]*NamespaceDelta) (all []NamespaceDelta) {
 	return all
 }
 
-// TestRefused holds the rule of loss in design.md 3, sentence by sentence.
+// TestRefused holds the rule of loss (docs/json.md), sentence by sentence.
 func TestRefused(t *testing.T) {
 	quiet, full := uint32(0), uint32(129)
 	tests := []struct {

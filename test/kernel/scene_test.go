@@ -196,7 +196,7 @@ var self = sync.OnceValue(func() *owner {
 	return &owner{pid: os.Getpid(), comm: strings.TrimSuffix(string(comm), "\n"), exe: exe}
 })
 
-// synLimit says how many half-open peers a listener holds: kernel-facts 3,
+// synLimit says how many half-open peers a listener holds (tcp_conn_request),
 // written a second time, for unproven peers and Linux 4.4 and later.
 func (s *scene) synLimit(limit uint32) (most uint32, by string) {
 	s.t.Helper()
