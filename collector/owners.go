@@ -210,12 +210,11 @@ func (s *ownerSearch) scan(ctx context.Context, pid int) {
 	}
 	s.scanned[pid] = true
 	err := s.host.Descriptors(pid, func(d host.Descriptor) bool {
-		if d.Netns {
-			s.stray(pid, d)
-			return ctx.Err() == nil
-		}
 		inode := uint32(d.Inode)
-		if s.open[inode] || len(s.holders[inode]) > 0 {
+		switch {
+		case d.Netns:
+			s.stray(pid, d)
+		case s.open[inode] || len(s.holders[inode]) > 0:
 			s.hold(inode, pid)
 		}
 		return ctx.Err() == nil

@@ -131,11 +131,7 @@ func (s socketRef) openNetns() (int, error) {
 		return -1, err
 	}
 	defer unix.Close(pidfd)
-	return netnsOfSocket(pidfd, s.fd)
-}
-
-func netnsOfSocket(pidfd, fd int) (int, error) {
-	dup, err := unix.PidfdGetfd(pidfd, fd, 0)
+	dup, err := unix.PidfdGetfd(pidfd, s.fd, 0)
 	if err != nil {
 		return -1, err
 	}

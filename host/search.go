@@ -118,8 +118,8 @@ func (d *discovery) searchDescriptors(p Process) {
 		return
 	}
 	defer unix.Close(pidfd)
-	seen := map[uint64]bool{} // cookies of namespaces this process has sockets in
-	err = d.live.Descriptors(p.PID, func(fd Descriptor) bool {
+	seen := map[uint64]bool{}                            // cookies of namespaces this process has sockets in
+	d.live.Descriptors(p.PID, func(fd Descriptor) bool { //nolint:errcheck // processes that are denied were counted already
 		if fd.Netns {
 			d.addDescriptor(p.PID, fd)
 			return true
@@ -130,9 +130,6 @@ func (d *discovery) searchDescriptors(p Process) {
 		}
 		return true
 	})
-	if errors.Is(err, ErrPermission) {
-		d.found.Coverage.DescriptorsLeft++
-	}
 }
 
 func (d *discovery) addDescriptor(pid int, fd Descriptor) {

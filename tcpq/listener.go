@@ -7,7 +7,6 @@ package tcpq
 import (
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -49,23 +48,18 @@ func (l *Listener) Family() string {
 
 // Name returns ADDR[%DEV]:PORT.
 func (l *Listener) Name() string {
-	var b strings.Builder
-	b.Grow(len("255.255.255.255:65535") + len(l.Device))
-	six := !l.Addr.Is4()
-	if six {
-		b.WriteByte('[')
+	return ListenerName(l.Addr.String(), !l.Addr.Is4(), l.Device, l.Port)
+}
+
+// ListenerName returns ADDR[%DEV]:PORT, an IPv6 address in brackets.
+func ListenerName(addr string, ipv6 bool, device string, port uint16) string {
+	if device != "" {
+		addr += "%" + device
 	}
-	b.WriteString(l.Addr.String())
-	if l.Device != "" {
-		b.WriteByte('%')
-		b.WriteString(l.Device)
+	if ipv6 {
+		addr = "[" + addr + "]"
 	}
-	if six {
-		b.WriteByte(']')
-	}
-	b.WriteByte(':')
-	b.WriteString(strconv.Itoa(int(l.Port)))
-	return b.String()
+	return addr + ":" + strconv.Itoa(int(port))
 }
 
 // An Owner is who holds a listener open.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/tcpq"
 )
 
 // count returns "1 listener" or "2 listeners".
@@ -22,14 +23,7 @@ func count(n int, what string) string {
 
 // listenerText returns ADDR[%DEV]:PORT.
 func listenerText(l *inspection.Listener) string {
-	addr := l.Address
-	if l.Device != "" {
-		addr += "%" + l.Device
-	}
-	if l.Family == "ipv6" {
-		addr = "[" + addr + "]"
-	}
-	return addr + ":" + strconv.Itoa(int(l.Port))
+	return tcpq.ListenerName(l.Address, l.Family == "ipv6", l.Device, l.Port)
 }
 
 // ownerText returns who owns a listener, as short as is clear.

@@ -78,8 +78,7 @@ otherwise it shows what you may see and says what is missing.`,
 	f.StringVar(&o.Filter.Pod, "pod", "", "only listeners of this pod: NAMESPACE/NAME or its uid")
 	f.DurationVar(&o.For, "for", time.Second, "watch for this long; 0 takes one snapshot")
 	f.StringVar(&o.Sort, "sort", "netns", "netns, loss, accept, syn, discards, port or owner")
-	f.StringVar(&o.Syn, "syn", "auto", "count SYN queues: auto (where counters ask for it), all or never")
-	f.BoolVar(&o.Deep, "deep", false, "look for namespaces in every descriptor and thread, too")
+	bindReading(f, &o.Syn, &o.Deep)
 	f.StringVarP(&o.Output, "output", "o", "table", "table, wide, json or yaml")
 	return cmd
 }

@@ -56,8 +56,7 @@ and all addresses, each always by the same substitute.`,
 	}
 	f := cmd.Flags()
 	f.DurationVar(&o.For, "for", time.Second, "watch for this long; 0 saves one snapshot")
-	f.StringVar(&o.Syn, "syn", "auto", "count SYN queues: auto (where counters ask for it), all or never")
-	f.BoolVar(&o.Deep, "deep", false, "look for namespaces in every descriptor and thread, too")
+	bindReading(f, &o.Syn, &o.Deep)
 	f.BoolVar(&o.Redact, "redact", false, "replace names and addresses")
 	return cmd
 }

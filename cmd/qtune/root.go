@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/qtune/qtune/collector"
 	"github.com/qtune/qtune/host"
@@ -125,6 +126,12 @@ func (o *globalOptions) open() (collector.Host, error) {
 		return host.NewLive(o.Rootfs)
 	}
 	return host.OpenRecording(o.Host)
+}
+
+// bindReading adds the flags of the commands that read a host.
+func bindReading(f *pflag.FlagSet, syn *string, deep *bool) {
+	f.StringVar(syn, "syn", "auto", "count SYN queues: auto (where counters ask for it), all or never")
+	f.BoolVar(deep, "deep", false, "look for namespaces in every descriptor and thread, too")
 }
 
 func versionCommand() *cobra.Command {
