@@ -72,6 +72,18 @@ type Owner struct {
 	UID  uint32
 	Unit string // systemd unit
 
+	// Argv is at most 4 KiB of the command line, to recognise the program by.
+	// It may hold secrets and is never shown.
+	Argv []string
+
+	// Build is the toolchain that made Exe, when the file tells: go, rust.
+	Build string
+
+	// Inherited says that the process was handed listening sockets when it
+	// was started (LISTEN_FDS), or that a service manager holds it, too: then
+	// somebody else called listen(2).
+	Inherited bool
+
 	Container Container
 	Pod       Pod
 

@@ -49,7 +49,8 @@ type Snapshot struct {
 	Hostname string
 	Kernel   Version
 
-	Namespaces []Namespace // the host's first, then by inode
+	Namespaces []Namespace    // the host's first, then by inode
+	Vitals     map[int]Vitals // by pid, of processes whose listeners have connections waiting
 	Coverage   Coverage
 	Errors     []Error
 }
