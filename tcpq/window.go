@@ -22,9 +22,12 @@ type NamespaceDelta struct {
 
 // A ListenerDelta is what changed at one listener.
 type ListenerDelta struct {
-	Discards uint32
-	Peak     uint32 // the longer of the two accept-queue samples
-	Full     bool   // one of the samples had the accept queue full or the SYN queue at its limit
+	Discards   uint32
+	From, To   uint32 // length of the accept queue at both ends of the slot
+	AcceptFull bool   // it was full at one of them
+	SynFull    bool   // the SYN queue was at its limit at one of them
+	SynLen     uint32 // the longer count of half-open peers
+	SynStale   uint32 // the larger count of those that do not answer
 }
 
 // Diff returns the Delta from prev to cur. A namespace or listener that is in
@@ -75,8 +78,11 @@ func diffNamespace(was, now *Namespace) *NamespaceDelta {
 
 func diffListener(was, now *Listener) ListenerDelta {
 	d := ListenerDelta{
-		Peak: max(was.Accept.Len, now.Accept.Len),
-		Full: was.Accept.Full() || now.Accept.Full() || was.Syn.AtLimit() || now.Syn.AtLimit(),
+		From: was.Accept.Len, To: now.Accept.Len,
+		AcceptFull: was.Accept.Full() || now.Accept.Full(),
+		SynFull:    was.Syn.AtLimit() || now.Syn.AtLimit(),
+		SynLen:     max(was.Syn.Len, now.Syn.Len),
+		SynStale:   max(was.Syn.Stale, now.Syn.Stale),
 	}
 	if was.DiscardsKnown && now.DiscardsKnown {
 		d.Discards = now.Discards - was.Discards // u32: right across a wrap
@@ -114,43 +120,74 @@ func (w *Window) Counters(ns NetnsID) (moved Counters, ok bool) {
 type ListenerWindow struct {
 	Slots        int // slots in which its namespace was seen at both ends
 	Discards     uint64
-	Peak         uint32 // longest accept queue sampled
 	Refused      Refused
-	RefusedKnown bool // the namespace's counters were read in every slot
+	RefusedKnown bool   // the namespace's counters were read in every slot
+	Worst        uint64 // most packets refused between two quiet slots
+	Causes       Causes
+
+	Lengths  []uint32 // of the accept queue: at the start, and at the end of every slot
+	Peak     uint32   // the longest of them
+	SynPeak  uint32   // most half-open peers counted
+	SynStale uint32   // most of them that did not answer
+	SynFull  bool     // the SYN queue was seen at its limit
+}
+
+// Causes say why the namespace refused packets while this listener lost some.
+// Those of another listener that lost some at the same time are among them.
+type Causes struct {
+	AcceptFull uint64 // ListenOverflows
+	SynFull    uint64 // TCPReqQFullDrop
+	Other      uint64 // the 3/4 rule; or no route, no memory, a security module
 }
 
 // Listener returns what the window shows of one listener.
 func (w *Window) Listener(id ListenerID) ListenerWindow {
 	lw := ListenerWindow{RefusedKnown: true}
 	var run interval
+	var seen bool // in the slot before
 	for _, d := range w.Deltas {
 		ns := d.Namespaces[id.Netns]
 		if ns == nil {
-			lw.Refused.add(run.refused())
-			run = interval{}
+			lw.end(&run)
+			seen = false
 			continue
 		}
 		l := ns.Listeners[id.Cookie]
+		if !seen {
+			lw.Lengths = append(lw.Lengths, l.From)
+			seen = true
+		}
 		lw.Slots++
+		lw.Lengths = append(lw.Lengths, l.To)
 		lw.Discards += uint64(l.Discards)
-		lw.Peak = max(lw.Peak, l.Peak)
+		lw.Peak = max(lw.Peak, l.From, l.To)
+		lw.SynPeak = max(lw.SynPeak, l.SynLen)
+		lw.SynStale = max(lw.SynStale, l.SynStale)
+		lw.SynFull = lw.SynFull || l.SynFull
 		if _, ok := ns.Counters.Get(ListenDrops); !ok {
 			lw.RefusedKnown = false
 		}
 		if ns.quiet() { // what was full in it is not of the run that follows
-			lw.Refused.add(run.refused())
-			run = interval{}
+			lw.end(&run)
 			continue
 		}
-		run.drops += ns.Counters.Value(ListenDrops)
-		run.mine += uint64(l.Discards)
-		run.all += ns.Discards
-		run.full = run.full || l.Full
-		run.gone = run.gone || ns.Gone > 0
+		run.add(ns, &l)
 	}
-	lw.Refused.add(run.refused())
+	lw.end(&run)
 	lw.RefusedKnown = lw.RefusedKnown && lw.Slots > 0
 	return lw
+}
+
+// end judges a run of slots and begins the next.
+func (lw *ListenerWindow) end(run *interval) {
+	r := run.refused()
+	lw.Refused.Min += r.Min
+	lw.Refused.Max += r.Max
+	lw.Worst = max(lw.Worst, r.Max)
+	if r.Max > 0 {
+		lw.Causes.add(run.causes())
+	}
+	*run = interval{}
 }
 
 // quiet reports whether nothing was refused and nothing discarded.
@@ -164,19 +201,29 @@ type Refused struct {
 	Min, Max uint64
 }
 
-func (r *Refused) add(more Refused) {
-	r.Min += more.Min
-	r.Max += more.Max
-}
-
 // An interval is a run of slots between two quiet ones, as one listener and its
 // namespace saw it. It is judged as a whole: a packet refused while a sample was
 // being taken is in the counters of one slot and in the discards of the next.
 type interval struct {
-	drops     uint64 // ListenDrops
-	mine, all uint64 // discards, of the listener and of all in the namespace
-	full      bool   // a sample showed the listener full
-	gone      bool   // a listener went, and nobody knows what it discarded
+	drops      uint64 // ListenDrops
+	overflows  uint64 // of them, ListenOverflows
+	synFull    uint64 // and TCPReqQFullDrop
+	mine, all  uint64 // discards, of the listener and of all in the namespace
+	acceptSeen bool   // a sample showed its accept queue full
+	synSeen    bool   // or its SYN queue
+	gone       bool   // a listener went, and nobody knows what it discarded
+}
+
+// add adds a slot.
+func (i *interval) add(ns *NamespaceDelta, l *ListenerDelta) {
+	i.drops += ns.Counters.Value(ListenDrops)
+	i.overflows += ns.Counters.Value(ListenOverflows)
+	i.synFull += ns.Counters.Value(TCPReqQFullDrop)
+	i.mine += uint64(l.Discards)
+	i.all += ns.Discards
+	i.acceptSeen = i.acceptSeen || l.AcceptFull
+	i.synSeen = i.synSeen || l.SynFull
+	i.gone = i.gone || ns.Gone > 0
 }
 
 // refused attributes the ListenDrops of an interval to the listener.
@@ -186,9 +233,10 @@ type interval struct {
 // discarded something, and a sample saw it full or nobody else discarded
 // anything. Then at most what it discarded was refused, and at least what the
 // others cannot have taken.
-func (i interval) refused() Refused {
+func (i *interval) refused() Refused {
 	others := i.all - i.mine
-	if i.drops == 0 || i.mine == 0 || !i.full && (others > 0 || i.gone) {
+	full := i.acceptSeen || i.synSeen
+	if i.drops == 0 || i.mine == 0 || !full && (others > 0 || i.gone) {
 		return Refused{}
 	}
 	r := Refused{Min: i.drops - min(i.drops, others), Max: min(i.drops, i.mine)}
@@ -197,6 +245,27 @@ func (i interval) refused() Refused {
 	}
 	r.Min = min(r.Min, r.Max) // drops counted since the last sample are nobody's yet
 	return r
+}
+
+// causes says why packets were refused in an interval. While a sample showed one
+// of the listener's queues full, what the other kind of queue refused is another
+// listener's.
+func (i *interval) causes() Causes {
+	c := Causes{AcceptFull: i.overflows, SynFull: i.synFull}
+	c.Other = i.drops - min(i.drops, c.AcceptFull+c.SynFull)
+	switch {
+	case i.acceptSeen && !i.synSeen && c.AcceptFull > 0:
+		return Causes{AcceptFull: c.AcceptFull}
+	case i.synSeen && !i.acceptSeen && c.SynFull+c.Other > 0:
+		c.AcceptFull = 0
+	}
+	return c
+}
+
+func (c *Causes) add(more Causes) {
+	c.AcceptFull += more.AcceptFull
+	c.SynFull += more.SynFull
+	c.Other += more.Other
 }
 
 // Extend adds the slot from prev to cur; without prev there is none yet.

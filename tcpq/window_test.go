@@ -46,15 +46,15 @@ func TestDiff(t *testing.T) {
 			snapshot(blue, 10, listener(1, 3, 100)), snapshot(blue, 12, listener(1, 9, 105)),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 2}),
-				Listeners: map[uint64]ListenerDelta{1: {Discards: 5, Peak: 9}}, Discards: 5,
+				Listeners: map[uint64]ListenerDelta{1: {Discards: 5, From: 3, To: 9}}, Discards: 5,
 			}},
 		},
 		{
-			"the peak is the longer sample",
+			"a queue that was worked off",
 			snapshot(blue, 0, listener(1, 9, 0)), snapshot(blue, 0, listener(1, 3, 0)),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
-				Listeners: map[uint64]ListenerDelta{1: {Peak: 9}},
+				Listeners: map[uint64]ListenerDelta{1: {From: 9, To: 3}},
 			}},
 		},
 		{
@@ -67,7 +67,7 @@ func TestDiff(t *testing.T) {
 			snapshot(blue, 10, listener(1, 0, 0)), snapshot(blue, 10, listener(1, 0, 4), listener(2, 50, 1000)),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
-				Listeners: map[uint64]ListenerDelta{1: {Discards: 4}, 2: {Discards: 1000, Peak: 50}}, Discards: 1004,
+				Listeners: map[uint64]ListenerDelta{1: {Discards: 4}, 2: {Discards: 1000, To: 50}}, Discards: 1004,
 			}},
 		},
 		{
@@ -111,13 +111,13 @@ func TestDiff(t *testing.T) {
 			"the same inode with another cookie is another socket",
 			snapshot(blue, 0, Listener{Cookie: 1, Inode: 99, Accept: Queue{200, 128}, Discards: 5, DiscardsKnown: true}),
 			snapshot(blue, 0, Listener{Cookie: 2, Inode: 99, Accept: Queue{200, 128}, Discards: 50, DiscardsKnown: true}),
-			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{2: {Discards: 50, Peak: 200, Full: true}}, Discards: 50, Gone: 1}},
+			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{2: {Discards: 50, To: 200, AcceptFull: true}}, Discards: 50, Gone: 1}},
 		},
 		{
 			"also when the cookie is smaller: CPUs hand them out in batches",
 			snapshot(blue, 0, Listener{Cookie: 4096, Inode: 99, Accept: Queue{200, 128}, Discards: 5, DiscardsKnown: true}),
 			snapshot(blue, 0, Listener{Cookie: 7, Inode: 99, Accept: Queue{200, 128}, Discards: 50, DiscardsKnown: true}),
-			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{7: {Discards: 50, Peak: 200, Full: true}}, Discards: 50, Gone: 1}},
+			map[NetnsID]*NamespaceDelta{blue: {Counters: counts(map[Counter]uint64{ListenDrops: 0}), Listeners: map[uint64]ListenerDelta{7: {Discards: 50, To: 200, AcceptFull: true}}, Discards: 50, Gone: 1}},
 		},
 		{
 			"the same inode with another cookie is another namespace",
@@ -134,7 +134,7 @@ func TestDiff(t *testing.T) {
 			snapshot(blue, 0, listener(1, 129, 0)), snapshot(blue, 0, listener(1, 0, 0)),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
-				Listeners: map[uint64]ListenerDelta{1: {Peak: 129, Full: true}},
+				Listeners: map[uint64]ListenerDelta{1: {From: 129, AcceptFull: true}},
 			}},
 		},
 		{
@@ -142,7 +142,7 @@ func TestDiff(t *testing.T) {
 			snapshot(blue, 0, listener(1, 0, 0)), snapshot(blue, 0, listener(1, 129, 0)),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
-				Listeners: map[uint64]ListenerDelta{1: {Peak: 129, Full: true}},
+				Listeners: map[uint64]ListenerDelta{1: {To: 129, AcceptFull: true}},
 			}},
 		},
 		{
@@ -150,7 +150,7 @@ func TestDiff(t *testing.T) {
 			snapshot(blue, 0, listener(1, 128, 0)), snapshot(blue, 0, listener(1, 128, 0)),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
-				Listeners: map[uint64]ListenerDelta{1: {Peak: 128}},
+				Listeners: map[uint64]ListenerDelta{1: {From: 128, To: 128}},
 			}},
 		},
 		{
@@ -159,7 +159,7 @@ func TestDiff(t *testing.T) {
 			snapshot(blue, 0, Listener{Cookie: 1, Syn: SynQueue{Queue: Queue{97, 97}, Counted: true, MaxKnown: true}}),
 			map[NetnsID]*NamespaceDelta{blue: {
 				Counters:  counts(map[Counter]uint64{ListenDrops: 0}),
-				Listeners: map[uint64]ListenerDelta{1: {Full: true}},
+				Listeners: map[uint64]ListenerDelta{1: {SynFull: true, SynLen: 97}},
 			}},
 		},
 	}
@@ -191,10 +191,13 @@ func TestDiffOfSuccessors(t *testing.T) {
 		w.Deltas = append(w.Deltas, Diff(samples[i], s))
 	}
 	old, young := w.Listener(ListenerID{blue, 1}), w.Listener(ListenerID{NetnsID{blue.Inode, 9}, 3})
-	if want := (ListenerWindow{Slots: 1, Discards: 100, Peak: 129, Refused: Refused{100, 100}, RefusedKnown: true}); old != want {
+	if want := (ListenerWindow{
+		Slots: 1, Discards: 100, Refused: Refused{100, 100}, RefusedKnown: true, Worst: 100, Causes: Causes{Other: 100},
+		Lengths: []uint32{129, 129}, Peak: 129,
+	}); !reflect.DeepEqual(old, want) {
 		t.Errorf("Listener(the one before) = %+v, want %+v", old, want)
 	}
-	if want := (ListenerWindow{Slots: 1, RefusedKnown: true}); young != want {
+	if want := (ListenerWindow{Slots: 1, RefusedKnown: true, Lengths: []uint32{0, 0}}); !reflect.DeepEqual(young, want) {
 		t.Errorf("Listener(its successor) = %+v, want %+v", young, want)
 	}
 	if moved, ok := w.Counters(NetnsID{blue.Inode, 9}); moved.Value(ListenDrops) != 0 || !ok {
@@ -262,7 +265,7 @@ func TestRefused(t *testing.T) {
 func TestRefusedWithoutDiscards(t *testing.T) {
 	l := Listener{Cookie: 1, Accept: Queue{129, 128}}
 	w := Window{Deltas: []Delta{Diff(snapshot(blue, 0, l), snapshot(blue, 9, l))}}
-	if got, want := w.Listener(ListenerID{blue, 1}), (ListenerWindow{Slots: 1, Peak: 129, RefusedKnown: true}); got != want {
+	if got, want := w.Listener(ListenerID{blue, 1}), (ListenerWindow{Slots: 1, RefusedKnown: true, Lengths: []uint32{129, 129}, Peak: 129}); !reflect.DeepEqual(got, want) {
 		t.Errorf("Listener = %+v, want %+v", got, want)
 	}
 }
@@ -270,7 +273,7 @@ func TestRefusedWithoutDiscards(t *testing.T) {
 func TestWindow(t *testing.T) {
 	id := ListenerID{blue, 1}
 	var empty Window
-	if got := empty.Listener(id); got != (ListenerWindow{}) || empty.Duration() != 0 {
+	if got := empty.Listener(id); !reflect.DeepEqual(got, ListenerWindow{}) || empty.Duration() != 0 {
 		t.Errorf("an empty window = %+v, %v, want nothing", got, empty.Duration())
 	}
 	if _, ok := empty.Counters(blue); ok {
@@ -294,10 +297,13 @@ func TestWindow(t *testing.T) {
 	if got := w.Duration(); got != 4*time.Second {
 		t.Errorf("Duration() = %v, want 4s", got)
 	}
-	if got, want := w.Listener(id), (ListenerWindow{Slots: 2, Discards: 6, Peak: 129, Refused: Refused{6, 6}, RefusedKnown: true}); got != want {
+	if got, want := w.Listener(id), (ListenerWindow{
+		Slots: 2, Discards: 6, Refused: Refused{6, 6}, RefusedKnown: true, Worst: 5, Causes: Causes{Other: 6},
+		Lengths: []uint32{3, 129, 40, 7}, Peak: 129,
+	}); !reflect.DeepEqual(got, want) {
 		t.Errorf("Listener(%v) = %+v, want %+v", id, got, want)
 	}
-	if got, want := w.Listener(ListenerID{blue, 2}), (ListenerWindow{Slots: 2, RefusedKnown: true}); got != want {
+	if got, want := w.Listener(ListenerID{blue, 2}), (ListenerWindow{Slots: 2, RefusedKnown: true, Lengths: []uint32{0, 0, 0, 0}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("Listener(one that came) = %+v, want %+v", got, want)
 	}
 	if moved, ok := w.Counters(blue); !ok || moved.Value(ListenDrops) != 6 {
