@@ -41,6 +41,8 @@ type Finding struct {
 	Evidence  []Evidence
 	Changes   []Change
 	Hints     []Hint
+
+	weight uint64 // of two equally severe the heavier stands first
 }
 
 // An Evidence is one number and where it came from.

@@ -30,3 +30,8 @@ type Asks struct {
 // Recognise returns the row of the catalogue for who holds a listener of this
 // limit, nil when none fits.
 func Recognise(o *tcpq.Owner, limit uint32) *Program { return nil }
+
+// hint says how the program is told to ask for this limit.
+func (p *Program) hint(limit uint32, port uint16) Hint {
+	return Hint{Program: p.Name, Setting: p.Setting, TakesEffect: p.TakesEffect, Verified: p.Verified, Note: p.Note}
+}

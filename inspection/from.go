@@ -12,12 +12,13 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/qtune/qtune/advisor"
 	"github.com/qtune/qtune/tcpq"
 )
 
-// From makes the Inspection of a Snapshot and the Window that ends with it; the
-// Window may be nil.
-func From(s *tcpq.Snapshot, w *tcpq.Window) *Inspection {
+// From makes the Inspection of a Snapshot, the Window that ends with it, which may
+// be nil, and what was found in them.
+func From(s *tcpq.Snapshot, w *tcpq.Window, r advisor.Report) *Inspection {
 	in := &Inspection{
 		APIVersion: APIVersion, Kind: Kind,
 		Time:       s.Time.UTC(),
@@ -25,7 +26,7 @@ func From(s *tcpq.Snapshot, w *tcpq.Window) *Inspection {
 		Host:       Host{Name: Text(s.Hostname), Kernel: Text(s.Kernel.Release)},
 		Namespaces: make([]Namespace, 0, len(s.Namespaces)),
 		Listeners:  make([]Listener, 0, countListeners(s)),
-		Findings:   []Finding{},
+		Findings:   make([]Finding, 0, len(r.Findings)),
 		Coverage:   coverageOf(&s.Coverage),
 		Errors:     make([]Error, 0, len(s.Errors)),
 	}
@@ -34,6 +35,12 @@ func From(s *tcpq.Snapshot, w *tcpq.Window) *Inspection {
 	}
 	for _, e := range s.Errors {
 		in.Errors = append(in.Errors, Error{e.Netns, e.Stage, Text(e.Message)})
+	}
+	codes := map[*tcpq.Listener][]string{}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		in.Findings = append(in.Findings, findingOf(f))
+		codes[f.Listener] = append(codes[f.Listener], string(f.Code))
 	}
 	owners := map[*tcpq.Owner]*Owner{nil: nil}
 	for i := range s.Namespaces {
@@ -46,7 +53,9 @@ func From(s *tcpq.Snapshot, w *tcpq.Window) *Inspection {
 				owner = ownerOf(l.Owner)
 				owners[l.Owner] = owner
 			}
-			in.Listeners = append(in.Listeners, listenerOf(n, l, w, owner))
+			out := listenerOf(n, l, w, owner)
+			out.Findings = append(out.Findings, codes[l]...)
+			in.Listeners = append(in.Listeners, out)
 		}
 	}
 	return in

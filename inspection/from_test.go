@@ -16,6 +16,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/qtune/qtune/advisor"
 	"github.com/qtune/qtune/tcpq"
 )
 
@@ -79,7 +80,7 @@ func full() (*tcpq.Snapshot, *tcpq.Window) {
 
 func TestFromMapsEverything(t *testing.T) {
 	s, w := full()
-	got := From(s, w)
+	got := From(s, w, advisor.Report{})
 	var (
 		no               = false
 		peak, syn, limit = uint32(50), uint32(5), uint32(97)
@@ -143,13 +144,13 @@ func TestFromUnknownIsAbsent(t *testing.T) {
 		`"listeners":[{"netns":7,"address":"0.0.0.0","port":80,"family":"ipv4","protocol":"tcp","inode":1,"cookie":"0000000000000001",` +
 		`"acceptQueue":{"length":0,"limit":0,"capacity":1},"synQueue":{"members":1},"discards":{},"limitBoundBy":"unknown","findings":[]}],` +
 		`"findings":[],"coverage":{"notSearched":[],"synWalked":0,"synSkipped":0},"errors":[]}`
-	b, err := json.Marshal(From(s, nil))
+	b, err := json.Marshal(From(s, nil, advisor.Report{}))
 	if err != nil || string(b) != want {
 		t.Errorf("From of the unknown = %s, %v, want %s", b, err, want)
 	}
 
 	// A window that never saw the namespace twice knows nothing either.
-	b, err = json.Marshal(From(s, &tcpq.Window{}))
+	b, err = json.Marshal(From(s, &tcpq.Window{}, advisor.Report{}))
 	if want := strings.Replace(want, `"source":"none"`, `"source":"watched"`, 1); err != nil || string(b) != want {
 		t.Errorf("From with an empty window = %s, %v, want %s", b, err, want)
 	}
@@ -167,7 +168,7 @@ func TestFromZeroIsThere(t *testing.T) {
 	s := &tcpq.Snapshot{Time: start, Namespaces: []tcpq.Namespace{n}}
 	w := &tcpq.Window{}
 	w.Extend(s, s)
-	in := From(s, w)
+	in := From(s, w, advisor.Report{})
 
 	l := keys(t, in.Listeners[0])
 	for path, part := range map[string]any{
@@ -237,7 +238,7 @@ func TestFromListener(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s, w := full()
 			tt.change(&s.Namespaces[0], &s.Namespaces[0].Listeners[0])
-			var got any = keys(t, From(s, w).Listeners[0])
+			var got any = keys(t, From(s, w, advisor.Report{}).Listeners[0])
 			for part := range strings.SplitSeq(tt.key, ".") {
 				m, ok := got.(map[string]any)
 				if !ok {
@@ -297,14 +298,14 @@ func TestFromHostileTexts(t *testing.T) {
 			}
 		}
 	}
-	walk("Inspection", reflect.ValueOf(From(s, w)))
+	walk("Inspection", reflect.ValueOf(From(s, w, advisor.Report{})))
 }
 
 func TestFromSharesOwners(t *testing.T) {
 	s, _ := full()
 	n := &s.Namespaces[0]
 	n.Listeners = append(n.Listeners, n.Listeners[0], tcpq.Listener{Addr: netip.IPv4Unspecified(), Owner: &tcpq.Owner{}})
-	got := From(s, nil).Listeners
+	got := From(s, nil, advisor.Report{}).Listeners
 	if got[0].Owner != got[1].Owner || got[0].Owner == got[2].Owner {
 		t.Errorf("owners = %p, %p, %p, want the first two to be one", got[0].Owner, got[1].Owner, got[2].Owner)
 	}
@@ -336,7 +337,7 @@ func TestFromElsewhere(t *testing.T) {
 			s := &tcpq.Snapshot{Namespaces: []tcpq.Namespace{now}}
 			w := &tcpq.Window{}
 			w.Extend(&tcpq.Snapshot{Namespaces: []tcpq.Namespace{was}}, s)
-			in := From(s, w)
+			in := From(s, w, advisor.Report{})
 			var got []string
 			for _, e := range in.Elsewhere {
 				got = append(got, e.Counter)

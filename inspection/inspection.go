@@ -154,8 +154,52 @@ type Pod struct {
 
 // A Finding is a judgement with its evidence and remedy.
 type Finding struct {
-	Code     string `json:"code"`
-	Severity string `json:"severity"`
+	Code     string           `json:"code"`
+	Severity string           `json:"severity"`           // critical, warning or info
+	Netns    uint64           `json:"netns"`              // inode
+	Listener *FindingListener `json:"listener,omitempty"` // absent when it concerns the namespace
+	Title    string           `json:"title"`
+	Why      string           `json:"why"`
+	Evidence []Evidence       `json:"evidence"`
+	Changes  []Change         `json:"changes"`
+	Hints    []Hint           `json:"hints"`
+}
+
+// A FindingListener says which listener a finding is about.
+type FindingListener struct {
+	Netns   uint64 `json:"netns"`
+	Address string `json:"address"`
+	Device  string `json:"device,omitempty"`
+	Port    uint16 `json:"port"`
+	Inode   uint32 `json:"inode"`
+	Cookie  string `json:"cookie"`
+}
+
+// An Evidence is a number and where it came from.
+type Evidence struct {
+	Name   string  `json:"name"`
+	Value  float64 `json:"value"`
+	Unit   string  `json:"unit,omitempty"`
+	Source string  `json:"source"`
+}
+
+// A Change is a sysctl that would help.
+type Change struct {
+	Netns        uint64 `json:"netns"` // inode
+	Key          string `json:"key"`
+	From         int64  `json:"from"`
+	To           int64  `json:"to"`
+	EffectiveNow bool   `json:"effectiveNow"` // false: at the next listen(2) only
+}
+
+// A Hint is what to do in the program that listens.
+type Hint struct {
+	Program     string `json:"program,omitempty"`
+	Setting     string `json:"setting"`
+	Example     string `json:"example,omitempty"`
+	TakesEffect string `json:"takesEffect"` // reload, restart, rebuild or now
+	Verified    bool   `json:"verified"`
+	Note        string `json:"note,omitempty"`
 }
 
 // An Elsewhere is trouble in a namespace whose listen queues refused nothing:

@@ -34,6 +34,17 @@ func (f filter) of(in *inspection.Inspection) *inspection.Inspection {
 		used[out.Listeners[i].Netns] = true
 	}
 	out.Namespaces = slices.DeleteFunc(slices.Clone(in.Namespaces), func(n inspection.Namespace) bool { return !used[n.Inode] })
+	type id struct {
+		netns  uint64
+		cookie string
+	}
+	shown := map[id]bool{}
+	for i := range out.Listeners {
+		shown[id{out.Listeners[i].Netns, out.Listeners[i].Cookie}] = true
+	}
+	out.Findings = slices.DeleteFunc(slices.Clone(in.Findings), func(f inspection.Finding) bool {
+		return !used[f.Netns] || f.Listener != nil && !shown[id{f.Netns, f.Listener.Cookie}]
+	})
 	out.Elsewhere = slices.DeleteFunc(slices.Clone(in.Elsewhere), func(e inspection.Elsewhere) bool { return !used[e.Netns] })
 	return &out
 }

@@ -18,9 +18,11 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/qtune/qtune/advisor"
 	"github.com/qtune/qtune/collector"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/policy"
 	"github.com/qtune/qtune/tcpq"
 )
 
@@ -38,6 +40,10 @@ type inspectOptions struct {
 	Deep   bool
 	Output string
 
+	Problems         bool
+	Brief            bool
+	DetailedExitCode bool
+
 	Out, Err io.Writer
 }
 
@@ -48,7 +54,8 @@ func inspectCommand(global *globalOptions) *cobra.Command {
 		Short: "Show every TCP listener with its two queues, its limit and its owner",
 		Long: `Show every TCP listener of every network namespace of this host: its accept queue
 and SYN queue (length/limit), the packets discarded for it, how many of its new
-connections the kernel refused meanwhile, who set its limit and who owns it.
+connections the kernel refused meanwhile, who set its limit and who owns it. Then
+what was found, with its evidence and its remedy; explain CODE says more of it.
 
 By default it watches for one second; Ctrl-C ends that early and shows what was
 seen. --for 0 takes one snapshot and tells no rates. As root it sees everything;
@@ -57,6 +64,7 @@ otherwise it shows what you may see and says what is missing.`,
   sudo qtune inspect --for 30s --sort loss  # watch longer, the worst first
   sudo qtune inspect --port 443 -o wide     # one port in all namespaces
   sudo qtune inspect --pod shop/cart-0      # one pod
+  sudo qtune inspect --problems --for 1m    # only what is wrong
   sudo qtune inspect --netns /run/netns/blue --for 0 -o json
   qtune inspect --host test/hosts/plain     # a recorded host, no root needed`,
 		Args: noArgs,
@@ -80,6 +88,9 @@ otherwise it shows what you may see and says what is missing.`,
 	f.StringVar(&o.Sort, "sort", "netns", "netns, loss, accept, syn, discards, port or owner")
 	bindReading(f, &o.Syn, &o.Deep)
 	f.StringVarP(&o.Output, "output", "o", "table", "table, wide, json or yaml")
+	f.BoolVar(&o.Problems, "problems", false, "only what is critical or a warning, and the listeners concerned")
+	f.BoolVar(&o.Brief, "brief", false, "three sentences for a ticket: what was looked at, the worst, the remedy")
+	f.BoolVar(&o.DetailedExitCode, "detailed-exitcode", false, "exit with 2 when connections are being lost (a critical finding)")
 	return cmd
 }
 
@@ -103,7 +114,21 @@ func inspect(ctx context.Context, o inspectOptions) error {
 		return err
 	}
 	in = o.Filter.of(in)
+	if o.Problems {
+		in = problemsOnly(in)
+	}
 	sortListeners(in.Listeners, listenerOrders[o.Sort])
+	if err := o.write(in); err != nil {
+		return err
+	}
+	if o.DetailedExitCode && hasCritical(in) {
+		return errCritical
+	}
+	return nil
+}
+
+// write shows an inspection in the form that was asked for.
+func (o *inspectOptions) write(in *inspection.Inspection) error {
 	switch o.Output {
 	case "json":
 		e := json.NewEncoder(o.Out)
@@ -119,8 +144,8 @@ func inspect(ctx context.Context, o inspectOptions) error {
 		return err
 	}
 	return writeTable(o.Out, in, tableStyle{
-		Wide: o.Output == "wide", Width: terminalWidth(o.Out), Colour: wantsColour(o.Out),
-		Recorded: o.Global.Host != "", Filtered: o.Filter != filter{},
+		Wide: o.Output == "wide", Width: terminalWidth(o.Out), Colour: wantsColour(o.Out), Brief: o.Brief,
+		Recorded: o.Global.Host != "", Filtered: o.Filter != filter{}, Problems: o.Problems,
 	})
 }
 
@@ -128,7 +153,11 @@ func inspect(ctx context.Context, o inspectOptions) error {
 func (o *inspectOptions) search() (host.Search, error) {
 	s := host.Search{Deep: o.Deep, PID: o.Filter.PID}
 	switch o.Output {
-	case "table", "wide", "json", "yaml":
+	case "table", "wide":
+	case "json", "yaml":
+		if o.Brief {
+			return s, usageError("--brief is for people: it goes with -o table")
+		}
 	default:
 		return s, usageError("-o %s: want table, wide, json or yaml", o.Output)
 	}
@@ -201,7 +230,8 @@ func (o *inspectOptions) read(ctx context.Context, search host.Search) (*inspect
 	if err := nothingRead(s); err != nil {
 		return nil, err
 	}
-	return inspection.From(s, w), nil
+	p := policy.Default()
+	return inspection.From(s, w, advisor.Advise(s, w, &p)), nil
 }
 
 // parseSynMode reads the value of --syn.

@@ -33,6 +33,8 @@ func main() {
 	if errors.Is(err, context.Canceled) {
 		err = fmt.Errorf("interrupted: %w", err)
 	}
-	fmt.Fprintln(os.Stderr, "qtune:", err)
+	if !errors.Is(err, errCritical) {
+		fmt.Fprintln(os.Stderr, "qtune:", err)
+	}
 	os.Exit(exitCode(err))
 }

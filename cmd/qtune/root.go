@@ -23,10 +23,15 @@ import (
 // Exit codes.
 const (
 	exitError      = 1
+	exitCritical   = 2 // with --detailed-exitcode
 	exitPermission = 12
 	exitUsage      = 64
 	exitInterrupt  = 130 // as shells have it
 )
+
+// errCritical says that connections are being lost, to whoever asked for it as an
+// exit code. It was shown already.
+var errCritical = errors.New("a critical finding")
 
 // errUsage says that the command line makes no sense.
 var errUsage = errors.New("usage")
@@ -39,6 +44,8 @@ func exitCode(err error) int {
 	switch {
 	case errors.Is(err, errUsage):
 		return exitUsage
+	case errors.Is(err, errCritical):
+		return exitCritical
 	case errors.Is(err, host.ErrPermission):
 		return exitPermission
 	case errors.Is(err, context.Canceled):

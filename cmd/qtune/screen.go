@@ -8,9 +8,11 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/qtune/qtune/advisor"
 	"github.com/qtune/qtune/inspection"
 )
 
@@ -20,8 +22,10 @@ type tableStyle struct {
 	Width  int // of the terminal, 0 for no limit
 	Colour bool
 
+	Brief    bool // three sentences
 	Recorded bool // a recording is shown: it cannot be watched longer
 	Filtered bool // not everything was asked for
+	Problems bool // only what is wrong was
 }
 
 // A screen writes an Inspection for people.
@@ -38,6 +42,10 @@ func writeTable(w io.Writer, in *inspection.Inspection, style tableStyle) error 
 	if style.Wide {
 		s.style.Width = 0
 	}
+	if style.Brief {
+		s.brief()
+		return s.w.Flush()
+	}
 	s.head()
 	if len(in.Listeners) > 0 {
 		s.listeners()
@@ -47,6 +55,7 @@ func writeTable(w io.Writer, in *inspection.Inspection, style tableStyle) error 
 		s.say("No listener matches what was asked for.")
 		return s.w.Flush()
 	}
+	s.findings()
 	s.window()
 	s.elsewhere()
 	s.missing()
@@ -215,7 +224,7 @@ func (s *screen) window() {
 	if unknown > 0 && watched {
 		s.say("In %s it is not known whether anything was refused.", count(unknown, "namespace"))
 	}
-	if total > moved {
+	if total > moved && !slices.Contains(infoCodes(s.in), string(advisor.PastLoss)) {
 		s.say("Before that, since these namespaces were made, %s of new connections were refused; which listener it was, only a window tells.",
 			count(int(total-moved), "packet"))
 	}

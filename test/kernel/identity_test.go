@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qtune/qtune/advisor"
 	"github.com/qtune/qtune/collector"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
@@ -168,7 +169,7 @@ func TestKernelIdentity(t *testing.T) {
 			t.Errorf("a delta of %+v: nothing was there at both ends", id)
 		}
 	}
-	in := inspection.From(two, &tcpq.Window{Deltas: []tcpq.Delta{d}})
+	in := inspection.From(two, &tcpq.Window{Deltas: []tcpq.Delta{d}}, advisor.Report{})
 	for _, l := range listenersOf(in, second) {
 		if l.Refused != nil || l.AcceptQueue.Peak != nil || l.Discards.Window != nil {
 			t.Errorf("refused %v, peak %v, discards %v within the window: want none",

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qtune/qtune/advisor"
 	"github.com/qtune/qtune/collector"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
@@ -146,7 +147,7 @@ func (s *street) watch(t *testing.T, h *staged, steps ...func()) *inspection.Ins
 		w.Deltas = append(w.Deltas, tcpq.Diff(last, now))
 		last = now
 	}
-	return inspection.From(last, w)
+	return inspection.From(last, w, advisor.Report{})
 }
 
 // TestKernelLossBounds lets a known number of SYNs be refused between snapshots.

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package advisor
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/qtune/qtune/tcpq"
+)
+
+// The codes of the accept queue.
+const (
+	ApplicationStuck     Code = "application-stuck"
+	ApplicationSlow      Code = "application-slow"
+	BacklogTruncated     Code = "backlog-truncated"
+	BacklogZero          Code = "backlog-zero"
+	ReuseportImbalance   Code = "reuseport-imbalance"
+	CookieZombies        Code = "cookie-zombies"
+	AcceptQueueOverflow  Code = "accept-queue-overflow"
+	AcceptQueueNearLimit Code = "accept-queue-near-limit"
+)
+
+// acceptChecks are about the accept queue. The deeper cause stands first.
+var acceptChecks = []check{
+	{
+		Code: ApplicationStuck, Severity: Critical, Title: "the application accepts nothing",
+		Means: "Connections wait in the accept queue all the time and the program took none of them: it hangs, is stopped, " +
+			"or has no descriptors left. The queue is full or packets were refused.",
+		Confirm: "Run `ss -ltn` twice: Recv-Q of the listener stays above Send-Q. Look at the process: `cat /proc/PID/status`, " +
+			"`ls /proc/PID/fd | wc -l` against `Max open files` of `/proc/PID/limits`, `cat /proc/PID/task/*/wchan`.",
+		Do:       "Find out what the program waits for, or restart it. When a reason is named (stopped, frozen, descriptors), remove that.",
+		Avoid:    "A longer queue only lets more clients wait for an answer that does not come.",
+		silences: []Code{ApplicationSlow, BacklogZero, CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit},
+		listener: stuck,
+	},
+	{
+		Code: BacklogTruncated, Severity: Warning, Title: "the limit was cut to 16 bits",
+		Means: "Before Linux 4.1 a listener keeps its limit in 16 bits: a backlog of 65536 becomes 0, and 65664 becomes 128.",
+		Confirm: "`sysctl net.core.somaxconn` shows more than 65535, and Send-Q of the listener in `ss -ltn` is the number asked for " +
+			"less a multiple of 65536.",
+		Do:       "Lower net.core.somaxconn of the namespace to 65535 and have the program listen again (reload or restart).",
+		Avoid:    "Do not ask for more than 65535 on such a kernel.",
+		silences: []Code{BacklogZero, AcceptQueueOverflow, AcceptQueueNearLimit},
+		listener: truncated,
+	},
+	{
+		Code: BacklogZero, Severity: Critical, Title: "the limit is 0",
+		Means: "The program called listen(2) with a backlog of 0, so at most one connection can wait, and on kernels that call an empty " +
+			"SYN queue of limit 0 full nobody can connect at all while tcp_syncookies is 0.",
+		Confirm:  "Send-Q of the listener in `ss -ltn` is 0, and `nstat -az TcpExtListenDrops` rises.",
+		Do:       "Give the program a backlog; it has to listen again.",
+		Avoid:    "No sysctl raises a limit the program asked for.",
+		silences: []Code{ApplicationSlow, CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit, SynQueueFull},
+		listener: zero,
+	},
+	{
+		Code: ReuseportImbalance, Severity: Warning, Title: "one member of a reuse-port group is full",
+		Means: "Listeners that share a port by SO_REUSEPORT have a queue each, and a hash of the addresses picks one: " +
+			"a member that is full refuses its share of the clients although others are empty.",
+		Confirm: "`ss -ltnp` shows several lines of the same address and port; Recv-Q is high on one and low on the others.",
+		Do:      "Find out why the process of that member accepts less than its siblings; restart it.",
+		Avoid: "Do not judge the group by its sum, and do not lengthen the queues: the full one belongs to a worker that hangs. " +
+			"Closing the member resets what waits there, unless net.ipv4.tcp_migrate_req is 1 (Linux 5.14).",
+		silences: []Code{ApplicationStuck, ApplicationSlow, CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit},
+		listener: imbalance,
+	},
+	{
+		Code: ApplicationSlow, Severity: Warning, Title: "the application accepts too slowly",
+		Means: "Connections stand in the accept queue most of the time: more arrive than the program accepts. " +
+			"Each waits as long as the queue is, divided by the accept rate.",
+		Confirm: "`ss -ltn` repeated shows Recv-Q that never falls to 0; the wait is Recv-Q divided by the rate of " +
+			"`nstat TcpPassiveOpens`.",
+		Do:       "Give the program more processes, threads or CPU, or less work between two accepts. Behind a load balancer, take load away.",
+		Avoid:    "A longer queue makes clients wait longer; past their timeout the program serves connections nobody waits for.",
+		silences: []Code{CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit},
+		listener: slow,
+	},
+	{
+		Code: CookieZombies, Severity: Warning, Title: "clients connected by cookie are left hanging",
+		Means: "A final ACK with a syncookie met a full accept queue and was dropped. The client believes it is connected, and the kernel, " +
+			"which remembers nothing of it, repeats nothing: a client that waits for the server to speak first hangs until its own timeout.",
+		Confirm: "`nstat -az TcpExtSyncookiesRecv TcpExtListenOverflows TcpPassiveOpens`: cookies are received, overflows rise, and fewer " +
+			"connections are opened than cookies came back.",
+		Do:       "Lengthen the listener's queue; that also makes cookies rarer, because the same limit bounds the SYN queue.",
+		Avoid:    "tcp_abort_on_overflow does not reach such clients.",
+		silences: []Code{AcceptQueueOverflow, AcceptQueueNearLimit},
+		listener: zombies,
+	},
+	{
+		Code: AcceptQueueOverflow, Severity: Critical, Title: "the accept queue overflows",
+		Means: "Connections arrive in bursts that are higher than the queue is long; the program works them off in between. " +
+			"What does not fit is refused: the client repeats its SYN after one second, then after two more.",
+		Confirm: "`nstat -az TcpExtListenOverflows` rises; Recv-Q of the listener in `ss -ltn` is above Send-Q at times.",
+		Do: "Lengthen the queue: the program asks for more, net.core.somaxconn of its own namespace allows it, " +
+			"and then listen(2) is called again: by a reload, where the program does that, or by a restart.",
+		Avoid: "A sysctl alone does nothing to a listener that exists, and the host's does nothing for a pod. " +
+			"tcp_abort_on_overflow=1 only turns some of the waiting into errors.",
+		silences: []Code{AcceptQueueNearLimit},
+		listener: overflow,
+		whole:    someOverflow,
+	},
+	{
+		Code: AcceptQueueNearLimit, Severity: Warning, Title: "the accept queue was nearly full",
+		Means:    "More than once the queue reached four fifths of its limit. Nothing was refused yet.",
+		Confirm:  "`ss -ltn` repeated shows Recv-Q close to Send-Q.",
+		Do:       "Lengthen the queue before the next burst is a little higher.",
+		Avoid:    "A queue that does not empty between bursts needs a faster program, not more room.",
+		listener: nearLimit,
+	},
+}
+
+func stuck(l *subject) *Finding {
+	full := l.l.Accept.Full()
+	if !full && !l.overflowed() {
+		return nil
+	}
+	h := l.hardship()
+	switch {
+	case l.seen.Slots == 0: // one look: only what stops a process is known
+		if h == nil || !h.stops {
+			return nil
+		}
+	case !l.neverEmptied() || !l.nothingAccepted():
+		return nil
+	}
+	f := &Finding{Evidence: l.queueEvidence()}
+	f.Why = fmt.Sprintf("%s in the accept queue (limit %d)", plural(uint64(l.l.Accept.Len), "connection waits", "connections wait"), l.l.Accept.Max)
+	if l.seen.Slots > 0 {
+		f.Why += fmt.Sprintf(" and none was accepted in %s", span(l.seconds))
+		f.Evidence = append(f.Evidence, l.acceptEvidence()...)
+	}
+	f.Why += ". "
+	if h != nil {
+		f.Why += h.why + " "
+		f.Evidence = append(f.Evidence, h.evidence)
+		f.Hints = append(f.Hints, h.hint)
+	} else {
+		if l.nobodyRan() {
+			f.Why += "No thread of the process ran in that time: it waits for something else. "
+		}
+		f.Hints = append(f.Hints, Hint{Setting: "see what the process waits for, then restart it", Example: l.lookExample(), TakesEffect: Restart, Verified: true})
+	}
+	f.Why += fmt.Sprintf("With a limit of %d as many would wait for nothing.", l.longer())
+	return f
+}
+
+// slowWait is where waiting for accept(2) counts as slow although nothing was
+// refused: a tenth of the default latency budget.
+const slowWait = 0.1
+
+func slow(l *subject) *Finding {
+	if !l.standing() {
+		return nil
+	}
+	rate, known := l.acceptRate()
+	waits := wait(l.mean(), rate)
+	moved := l.moved.Value(tcpq.PassiveOpens) > 0
+	if !l.overflowed() && (!known || !moved || waits < slowWait*l.budgets()) {
+		return nil
+	}
+	f := &Finding{Evidence: append(l.queueEvidence(), l.acceptEvidence()...)}
+	f.Why = fmt.Sprintf("The queue never emptied: %.0f waited on average. ", l.mean())
+	switch {
+	case known && rate > 0:
+		f.Why += fmt.Sprintf("At %s accepts a second%s each waits %s%s; with a limit of %d it would be %s. ", number(rate), l.atMost(),
+			l.atLeast(), seconds(waits), l.longer(), seconds(wait(float64(l.longer()), rate)))
+	case known:
+		f.Why += fmt.Sprintf("Nothing was accepted in %s; with a limit of %d more would wait as long. ", span(l.seconds), l.longer())
+	}
+	if h := l.hardship(); h != nil {
+		f.Why += h.why + " "
+		f.Evidence = append(f.Evidence, h.evidence)
+		f.Hints = append(f.Hints, h.hint)
+	} else {
+		f.Hints = append(f.Hints, Hint{Setting: "more processes, threads or CPU for the program, or less work between two accepts", TakesEffect: Restart, Verified: true})
+	}
+	f.Why += "A longer queue will not help." + l.shared()
+	return f
+}
+
+// budgets scales a threshold given for a latency budget of one second.
+func (l *subject) budgets() float64 { return l.policy.LatencyBudget.Seconds() }
+
+func truncated(l *subject) *Finding {
+	somaxconn := l.sysctl(tcpq.Somaxconn)
+	if l.snapshot.Kernel.AtLeast(4, 1) || somaxconn <= math.MaxUint16 || !l.lost() {
+		return nil
+	}
+	return &Finding{
+		Why: fmt.Sprintf("Linux %s keeps a limit in 16 bits, and net.core.somaxconn is %d: what the program asked for beyond 65535 was cut to %d.",
+			l.snapshot.Kernel, somaxconn, l.l.Accept.Max) + l.shared(),
+		Evidence: append(l.queueEvidence(), l.sysctlEvidence(tcpq.Somaxconn)),
+		Changes:  []Change{{tcpq.Somaxconn, somaxconn, math.MaxUint16, false}},
+		Hints:    l.longerHints(math.MaxUint16),
+	}
+}
+
+func zero(l *subject) *Finding {
+	if l.l.Accept.Max > 0 || !l.lost() {
+		return nil
+	}
+	f := &Finding{Evidence: l.queueEvidence()}
+	f.Why = "The program asked for a backlog of 0: one connection may wait, and the next is refused."
+	if l.seen.Causes.SynFull > 0 {
+		f.Why = "The program asked for a backlog of 0. This kernel calls an empty SYN queue of limit 0 full, and without syncookies refuses every SYN."
+		f.Evidence = append(f.Evidence, l.sysctlEvidence(tcpq.TCPSyncookies))
+		f.Changes = l.cookiesOn()
+	}
+	f.Why += l.shared()
+	l.lengthen(f, l.recommended())
+	return f
+}
+
+func imbalance(l *subject) *Finding {
+	if len(l.group) < 2 || !l.overflowed() && !(l.l.Accept.Full() && l.seen.Slots > 0) {
+		return nil
+	}
+	calm, waiting := 0, uint32(0) // members whose queue stayed below a quarter of its limit
+	for _, m := range l.group {
+		if m != l && uint64(m.seen.Peak)*4 <= uint64(m.l.Accept.Max) && !m.lost() {
+			calm++
+			waiting = max(waiting, m.seen.Peak)
+		}
+	}
+	if calm == 0 || calm*2 < len(l.group)-1 {
+		return nil
+	}
+	f := &Finding{Evidence: append(l.queueEvidence(),
+		Evidence{"members of the group", float64(len(l.group)), "listeners", "sock_diag"},
+		Evidence{"of them calm", float64(calm), "listeners", "sock_diag"},
+	)}
+	f.Why = fmt.Sprintf("This member's queue reached %d (limit %d) while %d of its %d siblings never held more than %d.",
+		max(l.seen.Peak, l.l.Accept.Len), l.l.Accept.Max, calm, len(l.group)-1, waiting)
+	if h := l.hardship(); h != nil {
+		f.Why += " " + h.why
+		f.Evidence = append(f.Evidence, h.evidence)
+		f.Hints = append(f.Hints, h.hint)
+	} else {
+		f.Hints = append(f.Hints, Hint{Setting: "see what the process of this member waits for, then restart it", Example: l.lookExample(), TakesEffect: Restart, Verified: true})
+	}
+	f.Why += l.shared()
+	return f
+}
+
+func zombies(l *subject) *Finding {
+	if !l.overflowed() {
+		return nil
+	}
+	// A cookie ACK that was counted and opened no connection was refused.
+	refused := uint64(0)
+	for _, s := range l.slots {
+		recv, opened := s.Counters.Value(tcpq.SyncookiesRecv), s.Counters.Value(tcpq.PassiveOpens)
+		refused += recv - min(recv, opened)
+	}
+	refused = min(refused, l.seen.Causes.AcceptFull)
+	if refused == 0 {
+		return nil
+	}
+	f := &Finding{Evidence: append(l.queueEvidence(), l.movedEvidence(tcpq.SyncookiesRecv), l.movedEvidence(tcpq.PassiveOpens))}
+	f.Why = fmt.Sprintf("At least %s with a valid cookie met a full accept queue. Those clients believe they are connected; unless they speak first they hang until their own timeout.",
+		plural(refused, "final ACK", "final ACKs")) + l.shared()
+	l.lengthen(f, l.recommended())
+	return f
+}
+
+func overflow(l *subject) *Finding {
+	if l.seen.Slots == 0 && l.l.Accept.Full() {
+		f := &Finding{Evidence: l.queueEvidence()}
+		f.Why = fmt.Sprintf("%s at this instant, and the limit is %d: the next is refused. Whether that is a burst or a program that is too slow takes a window (--for 10s).",
+			plural(uint64(l.l.Accept.Len), "connection waits", "connections wait"), l.l.Accept.Max)
+		return f
+	}
+	if !l.overflowed() {
+		return nil
+	}
+	f := &Finding{Evidence: append(l.queueEvidence(), l.movedEvidence(tcpq.PassiveOpens))}
+	f.Why = fmt.Sprintf("Connections came faster than they were accepted, and did not fit: %s refused, retries included. ", l.refusedText()) + l.courseText() + l.shared()
+	l.lengthen(f, l.recommended())
+	return f
+}
+
+// someOverflow tells of packets that some listener of the namespace lost, when
+// nothing says which.
+func someOverflow(s *scene) *Finding {
+	refused := s.moved.Value(tcpq.ListenOverflows)
+	if refused == 0 || len(s.suspects()) > 0 {
+		return nil
+	}
+	f := &Finding{Evidence: []Evidence{s.movedEvidence(tcpq.ListenOverflows)}}
+	f.Why = fmt.Sprintf("%s refused because some accept queue of this namespace was full, but no sample saw which. %s",
+		plural(refused, "packet was", "packets were"), s.discardersText())
+	f.Hints = []Hint{{Setting: "watch longer", Example: fmt.Sprintf("qtune inspect --netns %d --for 30s", s.ns.ID.Inode), TakesEffect: Now, Verified: true}}
+	return f
+}
+
+func nearLimit(l *subject) *Finding {
+	if l.lost() || l.nearSamples() < 2 {
+		return nil
+	}
+	f := &Finding{Evidence: l.queueEvidence()}
+	f.Why = fmt.Sprintf("In %d of %d samples the queue held four fifths of its limit or more, at most %d of %d. Nothing was refused.",
+		l.nearSamples(), len(l.seen.Lengths), l.seen.Peak, l.l.Accept.Max)
+	l.lengthen(f, l.recommended())
+	return f
+}

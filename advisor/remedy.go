@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package advisor
+
+import "github.com/qtune/qtune/tcpq"
+
+// recommended returns the limit that would have held all that came: the longest
+// queue and what was refused of the worst burst, with headroom.
+func (l *subject) recommended() int64 {
+	need := uint64(max(l.seen.Peak, l.l.Accept.Len))
+	if l.lost() {
+		need = max(need, l.l.Accept.Capacity()) + l.seen.Worst
+	}
+	return l.policy.Limit(need, l.busiestRate())
+}
+
+// lengthen fills in what makes the listener's queue as long as limit: in the
+// namespace first, then in the program.
+func (l *subject) lengthen(f *Finding, limit int64) {
+	if limit*4 < int64(l.l.Accept.Max)*5 {
+		f.Why += " The policy allows no longer queue that would make a difference: the program has to become faster."
+		return
+	}
+	if s := l.sysctl(tcpq.Somaxconn); s >= 0 && s < limit {
+		f.Changes = append(f.Changes, Change{tcpq.Somaxconn, s, l.policy.Somaxconn.Clamp(limit), false})
+	}
+	f.Hints = append(f.Hints, l.longerHints(limit)...)
+}
+
+// longerHints say how the program that listens is told to ask for this limit.
+func (l *subject) longerHints(limit int64) []Hint {
+	p := l.program()
+	if p == nil {
+		return []Hint{{
+			Setting: "the backlog that the program gives to listen(2)", Example: "",
+			TakesEffect: Restart, Verified: true,
+			Note: "The program is not one qtune knows: look for a setting called backlog or listen queue.",
+		}}
+	}
+	return []Hint{p.hint(uint32(limit), l.l.Port)}
+}
+
+// program returns what the catalogue knows of who holds the listener.
+func (l *subject) program() *Program {
+	o := l.l.Owner
+	if o == nil {
+		o = &tcpq.Owner{}
+	}
+	return Recognise(o, l.l.Accept.Max)
+}
+
+// cookiesOn returns the change that turns syncookies on, where they are off.
+func (s *scene) cookiesOn() []Change {
+	if s.sysctl(tcpq.TCPSyncookies) != 0 {
+		return nil
+	}
+	return []Change{{tcpq.TCPSyncookies, 0, 1, true}}
+}
+
+// longer returns the limit that somebody who believes in longer queues would try.
+func (l *subject) longer() uint32 { return max(4096, 2*l.l.Accept.Max) }

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package advisor
+
+import (
+	"math"
+	"slices"
+
+	"github.com/qtune/qtune/tcpq"
+)
+
+// A subject is one listener as the window shows it. Of one that stands for its
+// whole namespace only the scene is known.
+type subject struct {
+	*scene
+	l     *tcpq.Listener
+	seen  tcpq.ListenerWindow
+	group []*subject // the members of its reuse-port group, itself among them
+}
+
+// lost reports whether packets of new connections were refused that may be its.
+func (l *subject) lost() bool { return l.seen.Refused.Max > 0 }
+
+// overflowed reports whether they were because its accept queue was full.
+func (l *subject) overflowed() bool { return l.lost() && l.seen.Causes.AcceptFull > 0 }
+
+// judgedSlots is how many slots a judgement about the course of a queue needs.
+const judgedSlots = 3
+
+// standing reports whether connections waited most of the time: in three of five
+// slots the queue never fell below a tenth of its limit. A burst, however high, is
+// worked off; a standing queue is the mark of a program that is too slow.
+func (l *subject) standing() bool {
+	floor := max(2, l.l.Accept.Max/10+1)
+	stood := 0
+	for i := range l.seen.Lengths[min(1, len(l.seen.Lengths)):] {
+		if min(l.seen.Lengths[i], l.seen.Lengths[i+1]) >= floor {
+			stood++
+		}
+	}
+	return l.seen.Slots >= judgedSlots && stood*5 >= l.seen.Slots*3
+}
+
+// neverEmptied reports whether, since somebody began to wait, somebody always did,
+// and for three of five slots at least.
+func (l *subject) neverEmptied() bool {
+	first := slices.IndexFunc(l.seen.Lengths, func(n uint32) bool { return n > 0 })
+	if first < 0 || slices.Contains(l.seen.Lengths[first:], 0) {
+		return false
+	}
+	waited := len(l.seen.Lengths) - 1 - first
+	return waited >= judgedSlots && waited*5 >= l.seen.Slots*3
+}
+
+// nearSamples counts the samples in which the queue had reached four fifths of its
+// limit.
+func (l *subject) nearSamples() (n int) {
+	for _, length := range l.seen.Lengths {
+		if length > 0 && uint64(length)*5 >= uint64(l.l.Accept.Max)*4 {
+			n++
+		}
+	}
+	return n
+}
+
+// mean returns the mean length of the accept queue.
+func (l *subject) mean() float64 {
+	sum := 0.0
+	for _, n := range l.seen.Lengths {
+		sum += float64(n)
+	}
+	return sum / float64(max(1, len(l.seen.Lengths)))
+}
+
+// acceptRate returns how many connections the program accepts in a second at
+// most: the kernel counts a namespace's, and others may have had their share. It
+// looks at the slots in which the queue was full at both ends when there are any:
+// then nothing enters but what follows one that was accepted.
+func (l *subject) acceptRate() (perSecond float64, known bool) {
+	var all, full struct{ accepted, seconds float64 }
+	for _, s := range l.slots {
+		if _, ok := s.Counters.Get(tcpq.PassiveOpens); !ok {
+			continue
+		}
+		all.accepted += s.accepted()
+		all.seconds += s.seconds
+		if d := s.Listeners[l.l.Cookie]; d.From > l.l.Accept.Max && d.To > l.l.Accept.Max {
+			full.accepted += s.accepted()
+			full.seconds += s.seconds
+		}
+	}
+	if full.seconds > 0 {
+		return full.accepted / full.seconds, true
+	}
+	return all.accepted / all.seconds, all.seconds > 0
+}
+
+// busiestRate returns the most connections a second that left the accept queues
+// of the namespace in one slot; 0 when it is not this listener's alone.
+func (l *subject) busiestRate() (perSecond float64) {
+	if !l.lone() {
+		return 0
+	}
+	for _, s := range l.slots {
+		perSecond = max(perSecond, s.accepted()/s.seconds)
+	}
+	return perSecond
+}
+
+// wait returns how many seconds a connection waits for accept(2) at least, in a
+// queue of this length: Little's law. It is infinite when nothing is accepted.
+func wait(length, perSecond float64) float64 {
+	if length == 0 {
+		return 0
+	}
+	if perSecond == 0 {
+		return math.Inf(1)
+	}
+	return length / perSecond
+}
+
+// nothingAccepted reports whether the program accepted nothing in the window: the
+// counters say so, or something keeps it from running at all.
+func (l *subject) nothingAccepted() bool {
+	if h := l.hardship(); h != nil && h.stops {
+		return true
+	}
+	rate, known := l.acceptRate()
+	return known && rate == 0 || l.nobodyRan()
+}
+
+// suspects returns the listeners of the namespace that may have lost packets in
+// the window.
+func (s *scene) suspects() (all []*subject) {
+	for _, l := range s.subjects {
+		if l.lost() {
+			all = append(all, l)
+		}
+	}
+	return all
+}
