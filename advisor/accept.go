@@ -26,88 +26,104 @@ const (
 // acceptChecks are about the accept queue. The deeper cause stands first.
 var acceptChecks = []check{
 	{
-		Code: ApplicationStuck, Severity: Critical, Title: "the application accepts nothing",
-		Means: "Connections wait in the accept queue all the time and the program took none of them: it hangs, is stopped, " +
-			"or has no descriptors left. The queue is full or packets were refused.",
-		Confirm: "Run `ss -ltn` twice: Recv-Q of the listener stays above Send-Q. Look at the process: `cat /proc/PID/status`, " +
-			"`ls /proc/PID/fd | wc -l` against `Max open files` of `/proc/PID/limits`, `cat /proc/PID/task/*/wchan`.",
-		Do:       "Find out what the program waits for, or restart it. When a reason is named (stopped, frozen, descriptors), remove that.",
-		Avoid:    "A longer queue only lets more clients wait for an answer that does not come.",
+		Page: Page{
+			Code: ApplicationStuck, Severity: Critical, Title: "the application accepts nothing",
+			Means: "Connections wait in the accept queue all the time and the program took none of them: it hangs, is stopped, " +
+				"or has no descriptors left. The queue is full or packets were refused.",
+			Confirm: "Run `ss -ltn` twice: Recv-Q of the listener stays above Send-Q. Look at the process: `cat /proc/PID/status`, " +
+				"`ls /proc/PID/fd | wc -l` against `Max open files` of `/proc/PID/limits`, `cat /proc/PID/task/*/wchan`.",
+			Do:    "Find out what the program waits for, or restart it. When a reason is named (stopped, frozen, descriptors), remove that.",
+			Avoid: "A longer queue only lets more clients wait for an answer that does not come.",
+		},
 		silences: []Code{ApplicationSlow, BacklogZero, CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit},
 		listener: stuck,
 	},
 	{
-		Code: BacklogTruncated, Severity: Warning, Title: "the limit was cut to 16 bits",
-		Means: "Before Linux 4.1 a listener keeps its limit in 16 bits: a backlog of 65536 becomes 0, and 65664 becomes 128.",
-		Confirm: "`sysctl net.core.somaxconn` shows more than 65535, and Send-Q of the listener in `ss -ltn` is the number asked for " +
-			"less a multiple of 65536.",
-		Do:       "Lower net.core.somaxconn of the namespace to 65535 and have the program listen again (reload or restart).",
-		Avoid:    "Do not ask for more than 65535 on such a kernel.",
+		Page: Page{
+			Code: BacklogTruncated, Severity: Warning, Title: "the limit was cut to 16 bits",
+			Means: "Before Linux 4.1 a listener keeps its limit in 16 bits: a backlog of 65536 becomes 0, and 65664 becomes 128.",
+			Confirm: "`sysctl net.core.somaxconn` shows more than 65535, and Send-Q of the listener in `ss -ltn` is the number asked for " +
+				"less a multiple of 65536.",
+			Do:    "Lower net.core.somaxconn of the namespace to 65535 and have the program listen again (reload or restart).",
+			Avoid: "Do not ask for more than 65535 on such a kernel.",
+		},
 		silences: []Code{BacklogZero, AcceptQueueOverflow, AcceptQueueNearLimit},
 		listener: truncated,
 	},
 	{
-		Code: BacklogZero, Severity: Critical, Title: "the limit is 0",
-		Means: "The program called listen(2) with a backlog of 0, so at most one connection can wait, and on kernels that call an empty " +
-			"SYN queue of limit 0 full nobody can connect at all while tcp_syncookies is 0.",
-		Confirm:  "Send-Q of the listener in `ss -ltn` is 0, and `nstat -az TcpExtListenDrops` rises.",
-		Do:       "Give the program a backlog; it has to listen again.",
-		Avoid:    "No sysctl raises a limit the program asked for.",
+		Page: Page{
+			Code: BacklogZero, Severity: Critical, Title: "the limit is 0",
+			Means: "The program called listen(2) with a backlog of 0, so at most one connection can wait, and on kernels that call an empty " +
+				"SYN queue of limit 0 full nobody can connect at all while tcp_syncookies is 0.",
+			Confirm: "Send-Q of the listener in `ss -ltn` is 0, and `nstat -az TcpExtListenDrops` rises.",
+			Do:      "Give the program a backlog; it has to listen again.",
+			Avoid:   "No sysctl raises a limit the program asked for.",
+		},
 		silences: []Code{ApplicationSlow, CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit, SynQueueFull},
 		listener: zero,
 	},
 	{
-		Code: ReuseportImbalance, Severity: Warning, Title: "one member of a reuse-port group is full",
-		Means: "Listeners that share a port by SO_REUSEPORT have a queue each, and a hash of the addresses picks one: " +
-			"a member that is full refuses its share of the clients although others are empty.",
-		Confirm: "`ss -ltnp` shows several lines of the same address and port; Recv-Q is high on one and low on the others.",
-		Do:      "Find out why the process of that member accepts less than its siblings; restart it.",
-		Avoid: "Do not judge the group by its sum, and do not lengthen the queues: the full one belongs to a worker that hangs. " +
-			"Closing the member resets what waits there, unless net.ipv4.tcp_migrate_req is 1 (Linux 5.14).",
+		Page: Page{
+			Code: ReuseportImbalance, Severity: Warning, Title: "one member of a reuse-port group is full",
+			Means: "Listeners that share a port by SO_REUSEPORT have a queue each, and a hash of the addresses picks one: " +
+				"a member that is full refuses its share of the clients although others are empty.",
+			Confirm: "`ss -ltnp` shows several lines of the same address and port; Recv-Q is high on one and low on the others.",
+			Do:      "Find out why the process of that member accepts less than its siblings; restart it.",
+			Avoid: "Do not judge the group by its sum, and do not lengthen the queues: the full one belongs to a worker that hangs. " +
+				"Closing the member resets what waits there, unless net.ipv4.tcp_migrate_req is 1 (Linux 5.14).",
+		},
 		silences: []Code{ApplicationStuck, ApplicationSlow, CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit},
 		listener: imbalance,
 	},
 	{
-		Code: ApplicationSlow, Severity: Warning, Title: "the application accepts too slowly",
-		Means: "Connections stand in the accept queue most of the time: more arrive than the program accepts. " +
-			"Each waits as long as the queue is, divided by the accept rate.",
-		Confirm: "`ss -ltn` repeated shows Recv-Q that never falls to 0; the wait is Recv-Q divided by the rate of " +
-			"`nstat TcpPassiveOpens`.",
-		Do:       "Give the program more processes, threads or CPU, or less work between two accepts. Behind a load balancer, take load away.",
-		Avoid:    "A longer queue makes clients wait longer; past their timeout the program serves connections nobody waits for.",
+		Page: Page{
+			Code: ApplicationSlow, Severity: Warning, Title: "the application accepts too slowly",
+			Means: "Connections stand in the accept queue most of the time: more arrive than the program accepts. " +
+				"Each waits as long as the queue is, divided by the accept rate.",
+			Confirm: "`ss -ltn` repeated shows Recv-Q that never falls to 0; the wait is Recv-Q divided by the rate of " +
+				"`nstat TcpPassiveOpens`.",
+			Do:    "Give the program more processes, threads or CPU, or less work between two accepts. Behind a load balancer, take load away.",
+			Avoid: "A longer queue makes clients wait longer; past their timeout the program serves connections nobody waits for.",
+		},
 		silences: []Code{CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit},
 		listener: slow,
 	},
 	{
-		Code: CookieZombies, Severity: Warning, Title: "clients connected by cookie are left hanging",
-		Means: "A final ACK with a syncookie met a full accept queue and was dropped. The client believes it is connected, and the kernel, " +
-			"which remembers nothing of it, repeats nothing: a client that waits for the server to speak first hangs until its own timeout.",
-		Confirm: "`nstat -az TcpExtSyncookiesRecv TcpExtListenOverflows TcpPassiveOpens`: cookies are received, overflows rise, and fewer " +
-			"connections are opened than cookies came back.",
-		Do:       "Lengthen the listener's queue; that also makes cookies rarer, because the same limit bounds the SYN queue.",
-		Avoid:    "tcp_abort_on_overflow does not reach such clients.",
+		Page: Page{
+			Code: CookieZombies, Severity: Warning, Title: "clients connected by cookie are left hanging",
+			Means: "A final ACK with a syncookie met a full accept queue and was dropped. The client believes it is connected, and the kernel, " +
+				"which remembers nothing of it, repeats nothing: a client that waits for the server to speak first hangs until its own timeout.",
+			Confirm: "`nstat -az TcpExtSyncookiesRecv TcpExtListenOverflows TcpPassiveOpens`: cookies are received, overflows rise, and fewer " +
+				"connections are opened than cookies came back.",
+			Do:    "Lengthen the listener's queue; that also makes cookies rarer, because the same limit bounds the SYN queue.",
+			Avoid: "tcp_abort_on_overflow does not reach such clients.",
+		},
 		silences: []Code{AcceptQueueOverflow, AcceptQueueNearLimit},
 		listener: zombies,
 	},
 	{
-		Code: AcceptQueueOverflow, Severity: Critical, Title: "the accept queue overflows",
-		Means: "Connections arrive in bursts that are higher than the queue is long; the program works them off in between. " +
-			"What does not fit is refused: the client repeats its SYN after one second, then after two more.",
-		Confirm: "`nstat -az TcpExtListenOverflows` rises; Recv-Q of the listener in `ss -ltn` is above Send-Q at times.",
-		Do: "Lengthen the queue: the program asks for more, net.core.somaxconn of its own namespace allows it, " +
-			"and then listen(2) is called again: by a reload, where the program does that, or by a restart.",
-		Avoid: "A sysctl alone does nothing to a listener that exists, and the host's does nothing for a pod. " +
-			"tcp_abort_on_overflow=1 only turns some of the waiting into errors.",
+		Page: Page{
+			Code: AcceptQueueOverflow, Severity: Critical, Title: "the accept queue overflows",
+			Means: "Connections arrive in bursts that are higher than the queue is long; the program works them off in between. " +
+				"What does not fit is refused: the client repeats its SYN after one second, then after two more.",
+			Confirm: "`nstat -az TcpExtListenOverflows` rises; Recv-Q of the listener in `ss -ltn` is above Send-Q at times.",
+			Do: "Lengthen the queue: the program asks for more, net.core.somaxconn of its own namespace allows it, " +
+				"and then listen(2) is called again: by a reload, where the program does that, or by a restart.",
+			Avoid: "A sysctl alone does nothing to a listener that exists, and the host's does nothing for a pod. " +
+				"tcp_abort_on_overflow=1 only turns some of the waiting into errors.",
+		},
 		silences: []Code{AcceptQueueNearLimit},
 		listener: overflow,
 		whole:    someOverflow,
 	},
 	{
-		Code: AcceptQueueNearLimit, Severity: Warning, Title: "the accept queue was nearly full",
-		Means:    "More than once the queue reached four fifths of its limit. Nothing was refused yet.",
-		Confirm:  "`ss -ltn` repeated shows Recv-Q close to Send-Q.",
-		Do:       "Lengthen the queue before the next burst is a little higher.",
-		Avoid:    "A queue that does not empty between bursts needs a faster program, not more room.",
+		Page: Page{
+			Code: AcceptQueueNearLimit, Severity: Warning, Title: "the accept queue was nearly full",
+			Means:   "More than once the queue reached four fifths of its limit. Nothing was refused yet.",
+			Confirm: "`ss -ltn` repeated shows Recv-Q close to Send-Q.",
+			Do:      "Lengthen the queue before the next burst is a little higher.",
+			Avoid:   "A queue that does not empty between bursts needs a faster program, not more room.",
+		},
 		listener: nearLimit,
 	},
 }

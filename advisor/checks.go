@@ -6,9 +6,8 @@ package advisor
 
 import "slices"
 
-// A check is a row of the catalogue of findings: what it is called, what it says
-// to people, and the pure functions that look for it.
-type check struct {
+// A Page is what there is to say of a kind of finding, whichever listener has it.
+type Page struct {
 	Code     Code
 	Severity Severity
 	Title    string // a few words, lower case
@@ -17,6 +16,21 @@ type check struct {
 	Confirm string // how to see it by hand
 	Do      string
 	Avoid   string
+}
+
+// Pages returns the page of every code, the causes before their symptoms.
+func Pages() []Page {
+	all := make([]Page, 0, len(checks))
+	for i := range checks {
+		all = append(all, checks[i].Page)
+	}
+	return all
+}
+
+// A check is a row of the catalogue of findings: its page, and the pure functions
+// that look for it.
+type check struct {
+	Page
 
 	silences []Code // its symptoms, left out where it is found
 	beside   []Code // when not empty: it matters only where one of these was found

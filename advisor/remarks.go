@@ -32,88 +32,106 @@ var (
 // remarks tell of settings that bear on what was found, and of the past.
 var remarks = []check{
 	{
-		Code: LimitAtSomaxconn, Severity: Info, Title: "the limit is somaxconn",
-		Means: "The listener's limit equals net.core.somaxconn of its namespace: the program probably asked for more and was cut down, " +
-			"or reads the sysctl itself.",
-		Confirm:  "Send-Q of the listener in `ss -ltn` is what `sysctl net.core.somaxconn` says in its namespace.",
-		Do:       "Raise net.core.somaxconn in that namespace first, then have the program listen again.",
-		Avoid:    "The sysctl alone does not reach a listener that exists.",
+		Page: Page{
+			Code: LimitAtSomaxconn, Severity: Info, Title: "the limit is somaxconn",
+			Means: "The listener's limit equals net.core.somaxconn of its namespace: the program probably asked for more and was cut down, " +
+				"or reads the sysctl itself.",
+			Confirm: "Send-Q of the listener in `ss -ltn` is what `sysctl net.core.somaxconn` says in its namespace.",
+			Do:      "Raise net.core.somaxconn in that namespace first, then have the program listen again.",
+			Avoid:   "The sysctl alone does not reach a listener that exists.",
+		},
 		beside:   tooShort,
 		listener: atSomaxconn,
 	},
 	{
-		Code: LimitBelowSomaxconn, Severity: Info, Title: "the limit is below somaxconn",
-		Means: "The listener's limit is lower than net.core.somaxconn of its namespace: the program asked for this number, " +
-			"or called listen(2) when the sysctl was lower.",
-		Confirm:  "Send-Q of the listener in `ss -ltn` is less than `sysctl net.core.somaxconn` in its namespace.",
-		Do:       "Change the program's own setting; when it takes whatever somaxconn is, a restart is enough.",
-		Avoid:    "Raising net.core.somaxconn further changes nothing.",
+		Page: Page{
+			Code: LimitBelowSomaxconn, Severity: Info, Title: "the limit is below somaxconn",
+			Means: "The listener's limit is lower than net.core.somaxconn of its namespace: the program asked for this number, " +
+				"or called listen(2) when the sysctl was lower.",
+			Confirm: "Send-Q of the listener in `ss -ltn` is less than `sysctl net.core.somaxconn` in its namespace.",
+			Do:      "Change the program's own setting; when it takes whatever somaxconn is, a restart is enough.",
+			Avoid:   "Raising net.core.somaxconn further changes nothing.",
+		},
 		beside:   tooShort,
 		listener: belowSomaxconn,
 	},
 	{
-		Code: NamespaceAtDefaults, Severity: Info, Title: "somaxconn is the kernel's default",
-		Means: "A new network namespace starts with the kernel's own values, not with those of the host or of whoever made it. " +
-			"Here the default of net.core.somaxconn is what limits a listener.",
-		Confirm: "`nsenter -t PID -n sysctl net.core.somaxconn` shows 4096 (128 before Linux 5.4), whatever the host has.",
-		Do: "Set it in this namespace: securityContext.sysctls of the pod (an unsafe sysctl, which the kubelet must allow), " +
-			"docker run --sysctl, or an init container.",
-		Avoid: "Setting it on the host reaches host-network pods only.",
+		Page: Page{
+			Code: NamespaceAtDefaults, Severity: Info, Title: "somaxconn is the kernel's default",
+			Means: "A new network namespace starts with the kernel's own values, not with those of the host or of whoever made it. " +
+				"Here the default of net.core.somaxconn is what limits a listener.",
+			Confirm: "`nsenter -t PID -n sysctl net.core.somaxconn` shows 4096 (128 before Linux 5.4), whatever the host has.",
+			Do: "Set it in this namespace: securityContext.sysctls of the pod (an unsafe sysctl, which the kubelet must allow), " +
+				"docker run --sysctl, or an init container.",
+			Avoid: "Setting it on the host reaches host-network pods only.",
+		},
 		whole: atDefaults,
 	},
 	{
-		Code: SyncookiesSent, Severity: Info, Title: "clients were answered by cookie",
-		Means: "A SYN queue was full and syncookies stepped in: nothing was lost. Such connections lack window scaling and SACK " +
-			"unless the client uses timestamps.",
-		Confirm: "`nstat -az TcpExtSyncookiesSent TcpExtSyncookiesRecv`: both rise together.",
-		Do:      "Nothing; when it happens often, a longer backlog of the listener gives the SYN queue more room.",
-		Avoid:   "Do not turn syncookies off, and do not raise tcp_max_syn_backlog: it is not looked at while they are on.",
-		whole:   cookiesSent,
+		Page: Page{
+			Code: SyncookiesSent, Severity: Info, Title: "clients were answered by cookie",
+			Means: "A SYN queue was full and syncookies stepped in: nothing was lost. Such connections lack window scaling and SACK " +
+				"unless the client uses timestamps.",
+			Confirm: "`nstat -az TcpExtSyncookiesSent TcpExtSyncookiesRecv`: both rise together.",
+			Do:      "Nothing; when it happens often, a longer backlog of the listener gives the SYN queue more room.",
+			Avoid:   "Do not turn syncookies off, and do not raise tcp_max_syn_backlog: it is not looked at while they are on.",
+		},
+		whole: cookiesSent,
 	},
 	{
-		Code: SyncookiesOff, Severity: Info, Title: "syncookies are off",
-		Means:   "net.ipv4.tcp_syncookies is 0 here: a full SYN queue refuses SYNs instead of answering by cookie.",
-		Confirm: "`sysctl net.ipv4.tcp_syncookies` in the namespace.",
-		Do:      "Set it to 1, the kernel's default. It works at once.",
-		Avoid:   "2 answers every SYN by cookie, which costs all clients something.",
-		beside:  synTrouble,
-		whole:   cookiesOff,
+		Page: Page{
+			Code: SyncookiesOff, Severity: Info, Title: "syncookies are off",
+			Means:   "net.ipv4.tcp_syncookies is 0 here: a full SYN queue refuses SYNs instead of answering by cookie.",
+			Confirm: "`sysctl net.ipv4.tcp_syncookies` in the namespace.",
+			Do:      "Set it to 1, the kernel's default. It works at once.",
+			Avoid:   "2 answers every SYN by cookie, which costs all clients something.",
+		},
+		beside: synTrouble,
+		whole:  cookiesOff,
 	},
 	{
-		Code: SyncookiesAlways, Severity: Info, Title: "every SYN is answered by cookie",
-		Means: "net.ipv4.tcp_syncookies is 2, meant for tests: every client loses what a cookie cannot carry, " +
-			"and a final ACK that meets a full accept queue leaves its client hanging.",
-		Confirm: "`sysctl net.ipv4.tcp_syncookies` in the namespace; TcpExtSyncookiesSent rises with every connection.",
-		Do:      "Set it to 1: cookies then come only when the SYN queue is full.",
-		Avoid:   "TCPReqQFullDoCookies counts every SYN in this mode: it is no alarm.",
-		whole:   cookiesAlways,
+		Page: Page{
+			Code: SyncookiesAlways, Severity: Info, Title: "every SYN is answered by cookie",
+			Means: "net.ipv4.tcp_syncookies is 2, meant for tests: every client loses what a cookie cannot carry, " +
+				"and a final ACK that meets a full accept queue leaves its client hanging.",
+			Confirm: "`sysctl net.ipv4.tcp_syncookies` in the namespace; TcpExtSyncookiesSent rises with every connection.",
+			Do:      "Set it to 1: cookies then come only when the SYN queue is full.",
+			Avoid:   "TCPReqQFullDoCookies counts every SYN in this mode: it is no alarm.",
+		},
+		whole: cookiesAlways,
 	},
 	{
-		Code: AbortOnOverflow, Severity: Info, Title: "overflow is answered with a reset",
-		Means: "net.ipv4.tcp_abort_on_overflow is 1: a final ACK that meets a full accept queue is answered with RST, " +
-			"so a client that would have got in a second later sees an error. SYNs are refused in silence all the same.",
-		Confirm: "`sysctl net.ipv4.tcp_abort_on_overflow`; TcpExtEmbryonicRsts rises with the overflows.",
-		Do:      "Set it to 0 unless clients must fail fast, and cure the overflow.",
-		Avoid:   "It is not a way to see overflows: the counters are.",
-		beside:  acceptLoss,
-		whole:   aborting,
+		Page: Page{
+			Code: AbortOnOverflow, Severity: Info, Title: "overflow is answered with a reset",
+			Means: "net.ipv4.tcp_abort_on_overflow is 1: a final ACK that meets a full accept queue is answered with RST, " +
+				"so a client that would have got in a second later sees an error. SYNs are refused in silence all the same.",
+			Confirm: "`sysctl net.ipv4.tcp_abort_on_overflow`; TcpExtEmbryonicRsts rises with the overflows.",
+			Do:      "Set it to 0 unless clients must fail fast, and cure the overflow.",
+			Avoid:   "It is not a way to see overflows: the counters are.",
+		},
+		beside: acceptLoss,
+		whole:  aborting,
 	},
 	{
-		Code: DeferredAccepts, Severity: Info, Title: "connections are deferred until they send data",
-		Means: "A listener uses TCP_DEFER_ACCEPT: a bare ACK is ignored and the peer stays in the SYN queue until it sends data. " +
-			"Each such ACK counts as a discarded packet, which is no loss. Silent clients do fill the SYN queue.",
-		Confirm: "`nstat -az TcpExtTCPDeferAcceptDrop` rises.",
-		Do:      "Nothing, unless the SYN queue is full: then turn deferring off (nginx: `deferred` of listen; Apache: AcceptFilter).",
-		Avoid:   "Do not read the listener's drops as lost connections.",
-		whole:   deferred,
+		Page: Page{
+			Code: DeferredAccepts, Severity: Info, Title: "connections are deferred until they send data",
+			Means: "A listener uses TCP_DEFER_ACCEPT: a bare ACK is ignored and the peer stays in the SYN queue until it sends data. " +
+				"Each such ACK counts as a discarded packet, which is no loss. Silent clients do fill the SYN queue.",
+			Confirm: "`nstat -az TcpExtTCPDeferAcceptDrop` rises.",
+			Do:      "Nothing, unless the SYN queue is full: then turn deferring off (nginx: `deferred` of listen; Apache: AcceptFilter).",
+			Avoid:   "Do not read the listener's drops as lost connections.",
+		},
+		whole: deferred,
 	},
 	{
-		Code: PastLoss, Severity: Info, Title: "packets were refused in the past",
-		Means: "The counters since the start show refused packets, and this listener discarded some since it was made; " +
-			"nothing moved while qtune watched.",
-		Confirm:  "`ss -ltnm` shows d of skmem; `nstat -az TcpExtListenDrops` stands still.",
-		Do:       "Watch when there is load: qtune inspect --for 10m, or the agent.",
-		Avoid:    "Do not tune for a number that may be weeks old: part of it may be scans and health checks.",
+		Page: Page{
+			Code: PastLoss, Severity: Info, Title: "packets were refused in the past",
+			Means: "The counters since the start show refused packets, and this listener discarded some since it was made; " +
+				"nothing moved while qtune watched.",
+			Confirm: "`ss -ltnm` shows d of skmem; `nstat -az TcpExtListenDrops` stands still.",
+			Do:      "Watch when there is load: qtune inspect --for 10m, or the agent.",
+			Avoid:   "Do not tune for a number that may be weeks old: part of it may be scans and health checks.",
+		},
 		listener: past,
 	},
 }

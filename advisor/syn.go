@@ -21,47 +21,55 @@ const (
 // synChecks are about the SYN queue. The deeper cause stands first.
 var synChecks = []check{
 	{
-		Code: SynFloodSuspected, Severity: Warning, Title: "half-open peers that never answer: perhaps a SYN flood",
-		Means: "Most half-open peers do not complete their handshake: they repeat no SYN, send no ACK, and answer no cookie. " +
-			"Forged source addresses behave so, and so do clients behind a filter that drops our SYN-ACKs.",
-		Confirm: "`ss -tn state syn-recv` lists them, most with a timer that was backed off; `nstat -az TcpExtSyncookiesSent TcpExtSyncookiesRecv` " +
-			"shows cookies that do not come back. With cookies at work there is nothing to count.",
-		Do: "Keep net.ipv4.tcp_syncookies at 1: then real clients get in. Filter the sources upstream. Fewer repetitions " +
-			"(net.ipv4.tcp_synack_retries) let dead entries go sooner.",
-		Avoid:    "Do not lengthen the SYN queue for a flood: it fills at any length, and every entry costs memory.",
+		Page: Page{
+			Code: SynFloodSuspected, Severity: Warning, Title: "half-open peers that never answer: perhaps a SYN flood",
+			Means: "Most half-open peers do not complete their handshake: they repeat no SYN, send no ACK, and answer no cookie. " +
+				"Forged source addresses behave so, and so do clients behind a filter that drops our SYN-ACKs.",
+			Confirm: "`ss -tn state syn-recv` lists them, most with a timer that was backed off; `nstat -az TcpExtSyncookiesSent TcpExtSyncookiesRecv` " +
+				"shows cookies that do not come back. With cookies at work there is nothing to count.",
+			Do: "Keep net.ipv4.tcp_syncookies at 1: then real clients get in. Filter the sources upstream. Fewer repetitions " +
+				"(net.ipv4.tcp_synack_retries) let dead entries go sooner.",
+			Avoid: "Do not lengthen the SYN queue for a flood: it fills at any length, and every entry costs memory.",
+		},
 		silences: []Code{SynQueueFull, SynBacklogThreeQuarters, SyncookiesSent},
 		listener: flood,
 		whole:    someFlood,
 	},
 	{
-		Code: SynQueueFull, Severity: Critical, Title: "the SYN queue is full",
-		Means: "More handshakes are under way than the listener's limit allows, and syncookies are off: new SYNs are refused. " +
-			"Since Linux 4.4 the limit of listen(2) bounds this queue, too; net.ipv4.tcp_max_syn_backlog does not.",
-		Confirm: "`nstat -az TcpExtTCPReqQFullDrop` rises; `ss -tn state syn-recv | wc -l` is at the limit (Send-Q) of the listener.",
-		Do:      "Set net.ipv4.tcp_syncookies to 1, which works at once, or lengthen the listener's queue.",
-		Avoid:   "Raising net.ipv4.tcp_max_syn_backlog changes nothing here.",
+		Page: Page{
+			Code: SynQueueFull, Severity: Critical, Title: "the SYN queue is full",
+			Means: "More handshakes are under way than the listener's limit allows, and syncookies are off: new SYNs are refused. " +
+				"Since Linux 4.4 the limit of listen(2) bounds this queue, too; net.ipv4.tcp_max_syn_backlog does not.",
+			Confirm: "`nstat -az TcpExtTCPReqQFullDrop` rises; `ss -tn state syn-recv | wc -l` is at the limit (Send-Q) of the listener.",
+			Do:      "Set net.ipv4.tcp_syncookies to 1, which works at once, or lengthen the listener's queue.",
+			Avoid:   "Raising net.ipv4.tcp_max_syn_backlog changes nothing here.",
+		},
 
 		listener: synFull,
 		whole:    someSynFull,
 	},
 	{
-		Code: SynBacklogThreeQuarters, Severity: Critical, Title: "tcp_max_syn_backlog refuses SYNs at three quarters",
-		Means: "With syncookies off the kernel keeps the last quarter of net.ipv4.tcp_max_syn_backlog for peers it has met before, " +
-			"and refuses the SYNs of all others. No counter of its own tells: only ListenDrops moves.",
-		Confirm: "`sysctl net.ipv4.tcp_syncookies` is 0; `nstat -az TcpExtListenDrops` rises while TcpExtListenOverflows and " +
-			"TcpExtTCPReqQFullDrop stand still; `ss -tn state syn-recv | wc -l` is three quarters of net.ipv4.tcp_max_syn_backlog, plus one.",
-		Do:       "Set net.ipv4.tcp_syncookies to 1, or raise net.ipv4.tcp_max_syn_backlog: both work at once.",
-		Avoid:    "A longer backlog of the application does not help as long as this limit is the lower one.",
+		Page: Page{
+			Code: SynBacklogThreeQuarters, Severity: Critical, Title: "tcp_max_syn_backlog refuses SYNs at three quarters",
+			Means: "With syncookies off the kernel keeps the last quarter of net.ipv4.tcp_max_syn_backlog for peers it has met before, " +
+				"and refuses the SYNs of all others. No counter of its own tells: only ListenDrops moves.",
+			Confirm: "`sysctl net.ipv4.tcp_syncookies` is 0; `nstat -az TcpExtListenDrops` rises while TcpExtListenOverflows and " +
+				"TcpExtTCPReqQFullDrop stand still; `ss -tn state syn-recv | wc -l` is three quarters of net.ipv4.tcp_max_syn_backlog, plus one.",
+			Do:    "Set net.ipv4.tcp_syncookies to 1, or raise net.ipv4.tcp_max_syn_backlog: both work at once.",
+			Avoid: "A longer backlog of the application does not help as long as this limit is the lower one.",
+		},
 		listener: threeQuarters,
 	},
 	{
-		Code: FastopenOverflow, Severity: Warning, Title: "the Fast Open queue is full",
-		Means: "More Fast Open requests are pending than the listener allows (TCP_FASTOPEN). Those clients fall back to a normal handshake: " +
-			"nothing is lost but the round trip that Fast Open saves.",
-		Confirm: "`nstat -az TcpExtTCPFastOpenListenOverflow` rises.",
-		Do:      "Give a larger number to setsockopt(TCP_FASTOPEN); the program sets it, and it works on a listener that exists.",
-		Avoid:   "Calling listen(2) again does not change this limit.",
-		whole:   fastopen,
+		Page: Page{
+			Code: FastopenOverflow, Severity: Warning, Title: "the Fast Open queue is full",
+			Means: "More Fast Open requests are pending than the listener allows (TCP_FASTOPEN). Those clients fall back to a normal handshake: " +
+				"nothing is lost but the round trip that Fast Open saves.",
+			Confirm: "`nstat -az TcpExtTCPFastOpenListenOverflow` rises.",
+			Do:      "Give a larger number to setsockopt(TCP_FASTOPEN); the program sets it, and it works on a listener that exists.",
+			Avoid:   "Calling listen(2) again does not change this limit.",
+		},
+		whole: fastopen,
 	},
 }
 

@@ -6,6 +6,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,16 +15,20 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"github.com/qtune/qtune/advisor"
 )
 
 //go:generate go test -count=1 -run ^TestDocsAreFresh$ -update .
 
-// TestDocsAreFresh compares docs/cli.md and the man pages with the commands.
+// TestDocsAreFresh compares docs/cli.md and the man pages with the commands, and
+// docs/findings.md with the checks.
 func TestDocsAreFresh(t *testing.T) {
 	root := rootCommand()
 	root.DisableAutoGenTag = true
 	root.InitDefaultCompletionCmd()
 	compareGolden(t, "../../docs/cli.md", cliPage(t, root))
+	compareGolden(t, "../../docs/findings.md", findingsPage())
 
 	pages := t.TempDir()
 	header := &doc.GenManHeader{Section: "1", Source: "qtune", Date: &time.Time{}}
@@ -63,5 +68,32 @@ func cliPage(t *testing.T, root *cobra.Command) []byte {
 		}
 	}
 	write(root)
+	return page.Bytes()
+}
+
+// findingsPage returns one page of Markdown for all codes.
+func findingsPage() []byte {
+	var page bytes.Buffer
+	page.WriteString(`# Findings
+
+What ` + "`qtune inspect`" + ` can find, written by ` + "`make generate`" + ` from the checks themselves;
+` + "`qtune explain CODE`" + ` prints the same. Critical: connections are being lost. Warning: they are
+about to be, or the application is at fault. Both need movement within the window, or a queue
+over its limit now. Info: a setting that bears on another finding, or something of the past.
+A deeper cause silences its symptoms.
+
+| code | severity | |
+|---|---|---|
+`)
+	pages := advisor.Pages()
+	for _, p := range pages {
+		fmt.Fprintf(&page, "| [%s](#%s) | %s | %s |\n", p.Code, p.Code, p.Severity, p.Title)
+	}
+	for _, p := range pages {
+		fmt.Fprintf(&page, "\n## %s\n\n%s: %s.\n", p.Code, upperFirst(string(p.Severity)), p.Title)
+		for _, part := range pageParts(&p) {
+			fmt.Fprintf(&page, "\n**%s.** %s\n", part.title, part.text)
+		}
+	}
 	return page.Bytes()
 }
