@@ -27,6 +27,19 @@ const (
 var acceptChecks = []check{
 	{
 		Page: Page{
+			Code: ReuseportImbalance, Severity: Warning, Title: "one member of a reuse-port group is full",
+			Means: "Listeners that share a port by SO_REUSEPORT have a queue each, and a hash of the addresses picks one: " +
+				"a member that is full refuses its share of the clients although others are empty.",
+			Confirm: "`ss -ltnp` shows several lines of the same address and port; Recv-Q is high on one and low on the others.",
+			Do:      "Find out why the process of that member accepts less than its siblings; restart it.",
+			Avoid: "Do not judge the group by its sum, and do not lengthen the queues: the full one belongs to a worker that hangs. " +
+				"Closing the member resets what waits there, unless net.ipv4.tcp_migrate_req is 1 (Linux 5.14).",
+		},
+		silences: []Code{ApplicationStuck, ApplicationSlow, CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit},
+		listener: imbalance,
+	},
+	{
+		Page: Page{
 			Code: ApplicationStuck, Severity: Critical, Title: "the application accepts nothing",
 			Means: "Connections wait in the accept queue all the time and the program took none of them: it hangs, is stopped, " +
 				"or has no descriptors left. The queue is full or packets were refused.",
@@ -61,19 +74,6 @@ var acceptChecks = []check{
 		},
 		silences: []Code{ApplicationSlow, CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit, SynQueueFull},
 		listener: zero,
-	},
-	{
-		Page: Page{
-			Code: ReuseportImbalance, Severity: Warning, Title: "one member of a reuse-port group is full",
-			Means: "Listeners that share a port by SO_REUSEPORT have a queue each, and a hash of the addresses picks one: " +
-				"a member that is full refuses its share of the clients although others are empty.",
-			Confirm: "`ss -ltnp` shows several lines of the same address and port; Recv-Q is high on one and low on the others.",
-			Do:      "Find out why the process of that member accepts less than its siblings; restart it.",
-			Avoid: "Do not judge the group by its sum, and do not lengthen the queues: the full one belongs to a worker that hangs. " +
-				"Closing the member resets what waits there, unless net.ipv4.tcp_migrate_req is 1 (Linux 5.14).",
-		},
-		silences: []Code{ApplicationStuck, ApplicationSlow, CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit},
-		listener: imbalance,
 	},
 	{
 		Page: Page{
