@@ -157,7 +157,7 @@ func stuck(l *subject) *Finding {
 		if l.nobodyRan() {
 			f.Why += "No thread of the process ran in that time: it waits for something else. "
 		}
-		f.Hints = append(f.Hints, Hint{Setting: "see what the process waits for, then restart it", Example: l.lookExample(), TakesEffect: Restart, Verified: true})
+		f.Hints = append(f.Hints, Hint{Setting: "see what the process waits for", Example: l.lookExample(), TakesEffect: Restart, Verified: true})
 	}
 	f.Why += fmt.Sprintf("With a limit of %d as many would wait for nothing.", l.longer())
 	return f
@@ -255,7 +255,7 @@ func imbalance(l *subject) *Finding {
 		f.Evidence = append(f.Evidence, h.evidence)
 		f.Hints = append(f.Hints, h.hint)
 	} else {
-		f.Hints = append(f.Hints, Hint{Setting: "see what the process of this member waits for, then restart it", Example: l.lookExample(), TakesEffect: Restart, Verified: true})
+		f.Hints = append(f.Hints, Hint{Setting: "see what the process of this member waits for", Example: l.lookExample(), TakesEffect: Restart, Verified: true})
 	}
 	f.Why += l.shared()
 	return f
