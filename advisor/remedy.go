@@ -32,23 +32,28 @@ func (l *subject) lengthen(f *Finding, limit int64) {
 // longerHints say how the program that listens is told to ask for this limit.
 func (l *subject) longerHints(limit int64) []Hint {
 	p := l.program()
-	if p == nil {
+	atSomaxconn := int64(l.l.Accept.Max) == l.sysctl(tcpq.Somaxconn)
+	if p == nil && !atSomaxconn {
+		p = likely(l.l.Accept.Max)
+	}
+	switch {
+	case p != nil:
+		return []Hint{p.hint(uint32(limit), l.l.Port)}
+	case atSomaxconn:
 		return []Hint{{
-			Setting: "the backlog that the program gives to listen(2)", Example: "",
-			TakesEffect: Restart, Verified: true,
-			Note: "The program is not one qtune knows: look for a setting called backlog or listen queue.",
+			Setting: "nothing yet: raise net.core.somaxconn of the namespace, then start the program anew", TakesEffect: Restart, Verified: true,
+			Note: "It asks for as much as it may, or for a number that was cut down; qtune does not know the program. Its limit after the restart tells.",
 		}}
 	}
-	return []Hint{p.hint(uint32(limit), l.l.Port)}
+	return []Hint{{
+		Setting: "the backlog that the program gives to listen(2)", TakesEffect: Restart, Verified: true,
+		Note: "qtune does not know the program: look for a setting called backlog, listen or accept queue.",
+	}}
 }
 
 // program returns what the catalogue knows of who holds the listener.
 func (l *subject) program() *Program {
-	o := l.l.Owner
-	if o == nil {
-		o = &tcpq.Owner{}
-	}
-	return Recognise(o, l.l.Accept.Max)
+	return Recognise(l.l.Owner, l.l.Accept.Max)
 }
 
 // cookiesOn returns the change that turns syncookies on, where they are off.

@@ -29,6 +29,7 @@ type Host interface {
 
 	Processes(ctx context.Context) ([]host.Process, error)
 	Process(pid int) (host.ProcessInfo, error)
+	Program(pid int) host.ProgramInfo
 	Descriptors(pid int, each func(host.Descriptor) (more bool)) error
 	NamespaceOf(pid int, fd host.Descriptor) *host.Namespace
 	CgroupPath(id uint64) (path string, ok bool)

@@ -68,9 +68,12 @@ func (s *ownerSearch) owner(pids []int, l *tcpq.Listener) *tcpq.Owner {
 			cmp.Compare(s.managerLast(a), s.managerLast(b)), a.Started.Compare(b.Started), cmp.Compare(a.PIDs[0], b.PIDs[0]))
 	})
 	o := *known[0]
+	program := s.host.Program(o.PIDs[0])
+	o.Argv, o.Build, o.Inherited = program.Argv, program.Build, program.Handed
 	o.PIDs = nil
 	for _, k := range known {
 		o.PIDs = append(o.PIDs, k.PIDs[0])
+		o.Inherited = o.Inherited || k != known[0] && s.isManager(k.PIDs[0])
 	}
 	return &o
 }

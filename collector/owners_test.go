@@ -31,6 +31,7 @@ type fakeHost struct {
 
 	processes []host.Process
 	infos     map[int]host.ProcessInfo
+	programs  map[int]host.ProgramInfo
 	fds       map[int][]host.Descriptor
 	fdErr     map[int]error
 	cgroups   map[uint64]string
@@ -104,6 +105,8 @@ func (h *fakeHost) Process(pid int) (host.ProcessInfo, error) {
 	}
 	return info, nil
 }
+
+func (h *fakeHost) Program(pid int) host.ProgramInfo { return h.programs[pid] }
 
 func (h *fakeHost) Descriptors(pid int, each func(host.Descriptor) (more bool)) error {
 	if !slices.Contains(h.scanned, pid) {
@@ -440,7 +443,21 @@ func TestOwnersChanged(t *testing.T) {
 		{
 			"a service that was given its socket is its owner, not process 1",
 			func(*fakeHost) {},
-			12, func(o *tcpq.Owner) bool { return slices.Equal(o.PIDs, []int{40, 1}) && o.Comm == "sshd" },
+			12, func(o *tcpq.Owner) bool { return slices.Equal(o.PIDs, []int{40, 1}) && o.Comm == "sshd" && o.Inherited },
+		},
+		{
+			"a master and its workers were given nothing",
+			func(*fakeHost) {},
+			11, func(o *tcpq.Owner) bool { return slices.Equal(o.PIDs, []int{30, 31}) && !o.Inherited },
+		},
+		{
+			"a process says that it was given sockets",
+			func(h *fakeHost) {
+				h.programs = map[int]host.ProgramInfo{50: {Argv: []string{"app", "--serve"}, Build: "go", Handed: true}}
+			},
+			21, func(o *tcpq.Owner) bool {
+				return o.Inherited && o.Build == "go" && slices.Equal(o.Argv, []string{"app", "--serve"})
+			},
 		},
 		{
 			"a pod without log folders keeps its uid",

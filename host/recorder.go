@@ -139,7 +139,6 @@ func (r *Recorder) Process(pid int) (ProcessInfo, error) {
 	dir := procDir(pid)
 	r.write(filepath.Join(dir, "comm"), []byte(r.redactor.title(p.Comm)))
 	r.write(filepath.Join(dir, "exe"), []byte(r.redactor.program(p.Exe)))
-	r.write(filepath.Join(dir, "argv"), []byte(strings.Join(r.redactor.argv(keepArgs(r.argv(pid))), "\n")))
 	r.write(filepath.Join(dir, "uid"), []byte(strconv.FormatUint(uint64(p.UID), 10)))
 	r.write(filepath.Join(dir, "start"), []byte(p.Started.UTC().Format(time.RFC3339Nano)))
 	r.write(filepath.Join(dir, "cgroup"), []byte(r.redactor.path(string(p.Cgroup))))
@@ -149,6 +148,22 @@ func (r *Recorder) Process(pid int) (ProcessInfo, error) {
 	}
 	r.write(filepath.Join(dir, "fds"), []byte(fds.String()))
 	return p, nil
+}
+
+// Program keeps what tells which program a process runs, without what may be a
+// secret.
+func (r *Recorder) Program(pid int) ProgramInfo {
+	p := r.Live.Program(pid)
+	dir := procDir(pid)
+	p.Argv = r.redactor.argv(keepArgs(p.Argv))
+	r.write(filepath.Join(dir, "argv"), []byte(strings.Join(p.Argv, "\n")))
+	if p.Build != "" {
+		r.write(filepath.Join(dir, "build"), []byte(p.Build))
+	}
+	if p.Handed {
+		r.write(filepath.Join(dir, "handed"), nil)
+	}
+	return p
 }
 
 // CgroupPath keeps the path.

@@ -228,6 +228,21 @@ func (r *Recording) Process(pid int) (ProcessInfo, error) {
 	}, nil
 }
 
+// Program returns what was recorded of the program of a process.
+func (r *Recording) Program(pid int) ProgramInfo {
+	var p ProgramInfo
+	dir := procDir(pid)
+	if argv, err := r.read(path.Join(dir, "argv")); err == nil && len(argv) > 0 {
+		p.Argv = strings.Split(string(argv[:min(len(argv), maxArgv)]), "\n")
+	}
+	if build, err := r.read(path.Join(dir, "build")); err == nil {
+		p.Build = string(build)
+	}
+	_, err := r.root.Stat(path.Join(dir, "handed"))
+	p.Handed = err == nil
+	return p
+}
+
 // Descriptors returns the descriptors that were recorded.
 func (r *Recording) Descriptors(pid int, each func(Descriptor) (more bool)) error {
 	if r.denied[pid] {

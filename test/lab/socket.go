@@ -116,6 +116,20 @@ func (n *Namespace) Connect(dst netip.AddrPort, count int) {
 	})
 }
 
+// Say sends a text on every connection of [Namespace.Connect] that is established,
+// as the client sees it.
+func (n *Namespace) Say(text string) {
+	n.t.Helper()
+	for _, fd := range n.clients {
+		_, err := unix.Write(fd, []byte(text))
+		switch {
+		case err == nil, errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOTCONN), errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
+		default:
+			must(n.t, "write", err)
+		}
+	}
+}
+
 // CloseClients closes what [Namespace.Connect] opened.
 func (n *Namespace) CloseClients() {
 	for _, fd := range n.clients {

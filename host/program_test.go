@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package host
+
+import (
+	"bytes"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestBuildOf(t *testing.T) {
+	self, err := os.Open("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer self.Close()
+	if got := buildOf(self); got != "go" {
+		t.Errorf("buildOf(this test) = %q, want go", got)
+	}
+	shell, err := os.Open("/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shell.Close()
+	if got := buildOf(shell); got != "" {
+		t.Errorf("buildOf(/bin/sh) = %q, want nothing", got)
+	}
+	if got := buildOf(strings.NewReader("#!/bin/sh\n")); got != "" {
+		t.Errorf("buildOf(a script) = %q, want nothing", got)
+	}
+}
+
+func FuzzBuildOf(f *testing.F) {
+	f.Add([]byte("\x7fELF\x02\x01\x01"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if got := buildOf(bytes.NewReader(b)); got != "" && got != "go" && got != "rust" {
+			t.Errorf("buildOf = %q", got)
+		}
+	})
+}
+
+func TestIsHanded(t *testing.T) {
+	tests := []struct {
+		name    string
+		environ string
+		want    bool
+	}{
+		{"its own sockets", "PATH=/bin\x00LISTEN_PID=42\x00LISTEN_FDS=1\x00", true},
+		{"its parent's", "LISTEN_PID=41\x00LISTEN_FDS=1\x00", false},
+		{"none of them", "LISTEN_PID=42\x00LISTEN_FDS=0\x00", false},
+		{"no number", "LISTEN_PID=42\x00LISTEN_FDS=many\x00", false},
+		{"another word", "XLISTEN_PID=42\x00LISTEN_FDS=1\x00", false},
+		{"nothing", "", false},
+	}
+	for _, tt := range tests {
+		if got := isHanded([]byte(tt.environ), 42); got != tt.want {
+			t.Errorf("%s: isHanded(%q, 42) = %t, want %t", tt.name, tt.environ, got, tt.want)
+		}
+	}
+}
+
+func TestInnerPID(t *testing.T) {
+	for status, want := range map[string]int{"Pid:\t9\nNSpid:\t9\t3\t1\n": 1, "NSpid:\t9\n": 9, "Pid:\t9\n": 9, "NSpid:\n": 9, "NSpid:\tx\n": 9} {
+		if got := innerPID([]byte(status), 9); got != want {
+			t.Errorf("innerPID(%q) = %d, want %d", status, got, want)
+		}
+	}
+}
+
+func TestProgram(t *testing.T) {
+	l, err := NewLive("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := l.Program(os.Getpid()); !slices.Equal(p.Argv, os.Args) || p.Build != "go" || p.Handed {
+		t.Errorf("Program(this test) = %+v, want %q, built by go", p, os.Args)
+	}
+	if p := l.Program(1 << 30); p.Argv != nil || p.Build != "" || p.Handed {
+		t.Errorf("Program(nobody) = %+v, want nothing", p)
+	}
+}

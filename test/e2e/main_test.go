@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/qtune/qtune/test/lab"
+)
+
+// packages are what the servers come in.
+var packages = []string{
+	"apache2", "default-jdk-headless", "gunicorn", "haproxy", "memcached", "nginx-light", "nodejs",
+	"postgresql", "python3", "redis-server", "systemd", "tomcat10",
+}
+
+// noDaemons tells Debian's packages to start nothing when they are installed.
+const noDaemons = "/usr/sbin/policy-rc.d"
+
+func TestMain(m *testing.M) {
+	if err := install(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+	lab.Main(m)
+}
+
+// install installs what is missing. It needs root and the network.
+func install() error {
+	if os.Getuid() != 0 {
+		return nil // the tests skip themselves
+	}
+	if _, err := os.Stat(noDaemons); err != nil {
+		if err := os.WriteFile(noDaemons, []byte("#!/bin/sh\nexit 101\n"), 0o755); err != nil { //nolint:gosec // it must be executable
+			return err
+		}
+		defer os.Remove(noDaemons) //nolint:errcheck // was written above
+	}
+	args := append([]string{"install", "-y", "-qq", "--no-install-recommends", "--no-upgrade"}, packages...)
+	cmd := exec.Command("apt-get", args...) //nolint:noctx // before any test there is no context
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("apt-get %v: %w: %s", args, err, out)
+	}
+	return nil
+}
