@@ -102,7 +102,7 @@ var hardships = []struct {
 		tell: func(pid int, v *tcpq.Vitals) *hardship {
 			return &hardship{
 				stops:    true,
-				why:      fmt.Sprintf("Process %d has %d descriptors open, all that RLIMIT_NOFILE allows: accept(2) gives EMFILE.", pid, v.Descriptors),
+				why:      fmt.Sprintf("Process %d has %d descriptors open and RLIMIT_NOFILE is %d: accept(2) gives EMFILE.", pid, v.Descriptors, v.DescriptorLimit),
 				evidence: Evidence{"open descriptors of RLIMIT_NOFILE", float64(v.Descriptors), "descriptors", fmt.Sprintf("/proc/%d/fd, /proc/%d/limits", pid, pid)},
 				hint: Hint{
 					Setting:     "LimitNOFILE= of the systemd unit, or ulimit -n of whoever starts it",
@@ -129,8 +129,12 @@ var hardships = []struct {
 	{
 		has: func(v *tcpq.Vitals) bool { return v.Busiest >= busyShare },
 		tell: func(pid int, v *tcpq.Vitals) *hardship {
+			which := fmt.Sprintf("One of the %d threads", v.Threads)
+			if v.Threads == 1 {
+				which = "The only thread"
+			}
 			return &hardship{
-				why:      fmt.Sprintf("One of %d threads of process %d used %.0f %% of a CPU.", v.Threads, pid, 100*v.Busiest),
+				why:      fmt.Sprintf("%s of process %d used %.0f %% of a CPU.", which, pid, 100*v.Busiest),
 				evidence: Evidence{"CPU of the busiest thread", 100 * v.Busiest, "%", fmt.Sprintf("/proc/%d/task", pid)},
 				hint:     Hint{Setting: "more threads or processes that accept, or less work in the one that does", TakesEffect: Restart, Verified: true},
 			}

@@ -30,6 +30,7 @@ type Host interface {
 	Processes(ctx context.Context) ([]host.Process, error)
 	Process(pid int) (host.ProcessInfo, error)
 	Program(pid int) host.ProgramInfo
+	Vitals(pid int) (host.Vitals, error)
 	Descriptors(pid int, each func(host.Descriptor) (more bool)) error
 	NamespaceOf(pid int, fd host.Descriptor) *host.Namespace
 	CgroupPath(id uint64) (path string, ok bool)
@@ -66,9 +67,11 @@ type Collector struct {
 	dump     inetdiag.Dump // used again and again
 	seq      uint32
 	counters counterParser
-	synSpent time.Duration     // on counting SYN queues
-	strays   []*host.Namespace // met only as descriptors, while owners were looked for
-	searched map[int]bool      // processes whose descriptors were looked into
+	synSpent time.Duration          // on counting SYN queues
+	strays   []*host.Namespace      // met only as descriptors, while owners were looked for
+	searched map[int]bool           // processes whose descriptors were looked into
+	owners   map[uint64]*tcpq.Owner // as the last full pass found them, by the listener's cookie
+	patients map[int]patient        // processes whose vitals were read, by pid
 }
 
 // New returns a Collector of h.
@@ -79,7 +82,7 @@ func New(h Host, o Options) *Collector {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Collector{host: h, opts: o}
+	return &Collector{host: h, opts: o, patients: map[int]patient{}}
 }
 
 // Snapshot reads the host once: everything, owners included. With prev, counters

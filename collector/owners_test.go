@@ -32,6 +32,8 @@ type fakeHost struct {
 	processes []host.Process
 	infos     map[int]host.ProcessInfo
 	programs  map[int]host.ProgramInfo
+	vitals    map[int]host.Vitals
+	examined  []int // whose vitals were asked for
 	fds       map[int][]host.Descriptor
 	fdErr     map[int]error
 	cgroups   map[uint64]string
@@ -104,6 +106,15 @@ func (h *fakeHost) Process(pid int) (host.ProcessInfo, error) {
 		return info, host.ErrAbsent
 	}
 	return info, nil
+}
+
+func (h *fakeHost) Vitals(pid int) (host.Vitals, error) {
+	h.examined = append(h.examined, pid)
+	v, ok := h.vitals[pid]
+	if !ok {
+		return v, host.ErrGone
+	}
+	return v, nil
 }
 
 func (h *fakeHost) Program(pid int) host.ProgramInfo { return h.programs[pid] }

@@ -102,6 +102,7 @@ func (p *pass) fail(n *tcpq.Namespace, stage string, err error) {
 func (p *pass) finish() *tcpq.Snapshot {
 	s := p.snapshot
 	p.fillHostWide()
+	p.readVitals()
 	s.Errors = joinErrors(s.Errors)
 	p.collector.opts.Log.Debug("read the host", "namespaces", len(s.Namespaces), "full", p.full,
 		"syn_walked", s.Coverage.SynWalked, "errors", len(s.Errors), "took", time.Since(p.began))

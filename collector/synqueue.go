@@ -161,6 +161,9 @@ func (q synQueues) count(requests []inetdiag.Socket) (unattributed uint32) {
 		}
 		for _, i := range group {
 			q.listeners[i].Syn.Len++
+			if r.Has(inetdiag.Silent) {
+				q.listeners[i].Syn.Stale++
+			}
 		}
 	}
 	if unattributed > 0 {

@@ -27,11 +27,7 @@ type cgroupTree struct {
 // CgroupPath returns the path of a cgroup v2 below its root, "/" for the root.
 func (l *Live) CgroupPath(id uint64) (path string, ok bool) {
 	t := &l.cgroups
-	if !t.searched {
-		t.searched = true
-		t.mount = l.cgroupMount()
-	}
-	if t.mount == "" || id == 0 {
+	if l.cgroupRoot() == "" || id == 0 {
 		return "", false
 	}
 	if t.walked == nil {
@@ -48,9 +44,18 @@ func (l *Live) CgroupPath(id uint64) (path string, ok bool) {
 	return path, ok
 }
 
+// cgroupRoot returns where the v2 hierarchy is mounted, "" when it is not.
+func (l *Live) cgroupRoot() string {
+	if !l.cgroups.searched {
+		l.cgroups.searched = true
+		l.cgroups.mount = l.cgroupMount()
+	}
+	return l.cgroups.mount
+}
+
 // CgroupProcesses returns the processes of a cgroup v2, without its children's.
 func (l *Live) CgroupProcesses(path string) []int {
-	content, err := os.ReadFile(filepath.Join(l.cgroups.mount, path, "cgroup.procs"))
+	content, err := os.ReadFile(filepath.Join(l.cgroupRoot(), path, "cgroup.procs"))
 	if err != nil {
 		return nil // gone meanwhile
 	}

@@ -24,6 +24,7 @@ import (
 //	meta.json                     which host, by which qtune
 //	000/, 001/, ...               the steps, in order of time
 //	    found.json                when, and what the search for namespaces said
+//	    vitals.json               how processes with full listeners were doing
 //	    INODE/netns.json          which namespace it is
 //	    INODE/listen.hex          a netlink message a line; synrecv.hex likewise
 //	    INODE/netstat, snmp, nf_conntrack, softnet_stat
@@ -118,6 +119,7 @@ type procsFile struct {
 const (
 	metaName    = "meta.json"
 	foundName   = "found.json"
+	vitalsName  = "vitals.json"
 	netnsName   = "netns.json"
 	sysctlName  = "sysctl"
 	devicesName = "devices"

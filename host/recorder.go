@@ -26,7 +26,8 @@ type Recorder struct {
 	qtune    string
 	redactor *redactor // nil: record as it is
 
-	step    int // of the pass under way; -1 before the first
+	step    int            // of the pass under way; -1 before the first
+	vitals  map[int]Vitals // of that step
 	found   foundFile
 	fds     map[int][]Descriptor
 	procs   procsFile
@@ -61,6 +62,7 @@ func (r *Recorder) Info() (Info, error) {
 		return info, err
 	}
 	r.step++
+	r.vitals = map[int]Vitals{}
 	if r.step == 0 {
 		r.writeJSON(metaName, meta{
 			Format: formatVersion, Qtune: r.qtune,
@@ -164,6 +166,16 @@ func (r *Recorder) Program(pid int) ProgramInfo {
 		r.write(filepath.Join(dir, "handed"), nil)
 	}
 	return p
+}
+
+// Vitals keeps how a process is doing.
+func (r *Recorder) Vitals(pid int) (Vitals, error) {
+	v, err := r.Live.Vitals(pid)
+	if err == nil {
+		r.vitals[pid] = v
+		r.writeJSON(filepath.Join(stepDir(r.step), vitalsName), r.vitals)
+	}
+	return v, err
 }
 
 // CgroupPath keeps the path.

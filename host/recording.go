@@ -243,6 +243,19 @@ func (r *Recording) Program(pid int) ProgramInfo {
 	return p
 }
 
+// Vitals returns how a process was doing in this step.
+func (r *Recording) Vitals(pid int) (Vitals, error) {
+	var all map[int]Vitals
+	if err := r.readJSON(path.Join(r.steps[r.step], vitalsName), &all); err != nil {
+		return Vitals{}, err
+	}
+	v, ok := all[pid]
+	if !ok {
+		return v, ErrAbsent
+	}
+	return v, nil
+}
+
 // Descriptors returns the descriptors that were recorded.
 func (r *Recording) Descriptors(pid int, each func(Descriptor) (more bool)) error {
 	if r.denied[pid] {

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package collector
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/qtune/qtune/host"
+	"github.com/qtune/qtune/tcpq"
+)
+
+// maxPatients bounds how many processes are looked at in one pass.
+const maxPatients = 64
+
+// A patient is a process whose vitals were read before.
+type patient struct {
+	first host.Vitals
+	at    time.Time
+}
+
+// readVitals reads how the processes are doing whose listeners have connections
+// waiting, the fullest first, and those that had before in this watch. Where
+// nobody waits it reads nothing.
+func (p *pass) readVitals() {
+	c := p.collector
+	if p.full {
+		c.owners = map[uint64]*tcpq.Owner{}
+	}
+	type waiting struct {
+		fill float64
+		pids []int
+	}
+	var all []waiting
+	for i := range p.snapshot.Namespaces {
+		n := &p.snapshot.Namespaces[i]
+		for j := range n.Listeners {
+			l := &n.Listeners[j]
+			if p.full && l.Owner != nil {
+				c.owners[l.Cookie] = l.Owner
+			}
+			if l.Accept.Len == 0 || !p.full && !l.Accept.Full() {
+				continue
+			}
+			if o := c.owners[l.Cookie]; o != nil && len(o.PIDs) > 0 {
+				all = append(all, waiting{float64(l.Accept.Len) / float64(l.Accept.Capacity()), o.PIDs})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b waiting) int { return cmp.Compare(b.fill, a.fill) })
+	for _, w := range all {
+		for _, pid := range w.pids {
+			p.examine(pid)
+		}
+	}
+	if p.full {
+		for pid := range c.patients {
+			p.examine(pid)
+		}
+	}
+}
+
+// examine reads the vitals of one process, once in a pass.
+func (p *pass) examine(pid int) {
+	if _, done := p.snapshot.Vitals[pid]; done || len(p.snapshot.Vitals) == maxPatients {
+		return
+	}
+	c := p.collector
+	now, err := c.host.Vitals(pid)
+	if err != nil {
+		return // ended: ordinary
+	}
+	before, known := c.patients[pid]
+	if !known || before.first.Start != now.Start {
+		before = patient{first: now, at: p.snapshot.Time}
+		c.patients[pid] = before
+	}
+	if p.snapshot.Vitals == nil {
+		p.snapshot.Vitals = map[int]tcpq.Vitals{}
+	}
+	p.snapshot.Vitals[pid] = vitalsSince(&before.first, &now, p.snapshot.Time.Sub(before.at))
+}
+
+// vitalsSince compares two readings of one process.
+func vitalsSince(was, now *host.Vitals, over time.Duration) tcpq.Vitals {
+	v := tcpq.Vitals{
+		Descriptors: now.Descriptors, DescriptorLimit: now.DescriptorLimit,
+		Stopped: now.Stopped, Frozen: now.Frozen, Threads: len(now.Ran), Over: max(over, 0),
+	}
+	if v.Over == 0 {
+		return v
+	}
+	for tid, ran := range now.Ran {
+		more := ran - min(ran, was.Ran[tid])
+		v.Ran = v.Ran || more > 0
+		v.Busiest = max(v.Busiest, min(1, float64(more)/float64(v.Over)))
+	}
+	v.Ran = v.Ran || len(now.Ran) == 0 // nothing is known
+	v.Periods = now.Periods - min(now.Periods, was.Periods)
+	v.Throttled = now.Throttled - min(now.Throttled, was.Throttled)
+	return v
+}
