@@ -78,17 +78,21 @@ func (s *screen) problem(f *inspection.Finding, shared bool) {
 	fmt.Fprintln(s.w)
 }
 
+// usualWidth is how wide sentences are where no terminal says.
+const usualWidth = 100
+
 // item writes a labelled sentence below a finding, wrapped beside its label.
 func (s *screen) item(label, text string) {
 	const margin = "  %-6s  "
 	indent := strings.Repeat(" ", len(fmt.Sprintf(margin, "")))
-	width := s.style.Width - len(indent)
-	if s.style.Width == 0 {
-		width = 0
+	width := s.style.Width
+	if width == 0 {
+		width = usualWidth
 	}
+	width = max(width-len(indent), 1)
 	first := fmt.Sprintf(margin, label)
 	lead := text[:len(text)-len(strings.TrimLeft(text, " "))]
-	for line := range strings.SplitSeq(wrap(strings.TrimLeft(text, " "), max(width, 0)), "\n") {
+	for line := range strings.SplitSeq(wrap(strings.TrimLeft(text, " "), width), "\n") {
 		fmt.Fprintln(s.w, first+lead+strings.TrimLeft(line, " "))
 		first = indent
 	}
