@@ -202,7 +202,7 @@ func (l *subject) budgets() float64 { return l.policy.LatencyBudget.Seconds() }
 
 func truncated(l *subject) *Finding {
 	somaxconn := l.sysctl(tcpq.Somaxconn)
-	if l.snapshot.Kernel.AtLeast(4, 1) || somaxconn <= math.MaxUint16 || !l.lost() {
+	if !l.snapshot.Kernel.Has(tcpq.LimitOf16Bits) || somaxconn <= math.MaxUint16 || !l.lost() {
 		return nil
 	}
 	return &Finding{

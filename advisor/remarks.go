@@ -168,7 +168,7 @@ func belowSomaxconn(l *subject) *Finding {
 
 func atDefaults(s *scene) *Finding {
 	somaxconn := s.sysctl(tcpq.Somaxconn)
-	if somaxconn != defaultSomaxconn(s.snapshot.Kernel) {
+	if somaxconn != tcpq.DefaultSomaxconn(s.snapshot.Kernel) {
 		return nil
 	}
 	for _, l := range s.subjects {
@@ -180,14 +180,6 @@ func atDefaults(s *scene) *Finding {
 		}
 	}
 	return nil
-}
-
-// defaultSomaxconn returns net.core.somaxconn of a new namespace.
-func defaultSomaxconn(v tcpq.Version) int64 {
-	if v.AtLeast(5, 4) {
-		return 4096
-	}
-	return 128
 }
 
 func cookiesSent(s *scene) *Finding {

@@ -4,6 +4,11 @@
 
 package tcpq
 
+import (
+	"math"
+	"math/bits"
+)
+
 // A SynBound says what sets the limit of a SYN queue.
 type SynBound string
 
@@ -14,18 +19,34 @@ const (
 	SynBoundSyncookies    SynBound = "tcp_syncookies"      // 2: nothing is ever stored
 )
 
-// SynQueueMax returns how many half-open peers a listener with this limit holds
-// (tcp_conn_request, Linux 4.4 and later). Peers with a cached round-trip time
-// may exceed the 3/4 rule.
+// AcceptLimit returns the limit that listen(2) gives a listener: the backlog, cut
+// down to somaxconn. A negative backlog is a huge one.
+func AcceptLimit(v Version, backlog int32, somaxconn int64) uint32 {
+	limit := uint32(min(max(somaxconn, 0), math.MaxInt32))
+	if asked := uint32(backlog); asked < limit {
+		limit = asked
+	}
+	if v.Has(LimitOf16Bits) {
+		limit &= math.MaxUint16
+	}
+	return limit
+}
+
+// SynQueueMax returns how many half-open peers a listener with this limit holds.
+// Peers with a cached round-trip time may exceed the rule of the three quarters.
 //
 // With syncookies tcp_max_syn_backlog is not looked at; without them a SYN gets
 // in while maxSynBacklog-len >= maxSynBacklog>>2, in signed arithmetic.
 func SynQueueMax(v Version, limit uint32, maxSynBacklog, syncookies int64) (uint32, SynBound) {
-	if syncookies == 2 {
+	if syncookies == 2 && v.Has(SyncookiesAlwaysMode) {
 		return 0, SynBoundSyncookies
 	}
 	full := uint64(limit)
-	if synFullIsAbove(v) {
+	by := SynBoundListener
+	switch {
+	case v.Has(SynTableOfListen):
+		full, by = synTable(limit, maxSynBacklog)
+	case v.Has(SynFullAboveLimit):
 		full++
 	}
 	if syncookies == 0 {
@@ -34,21 +55,28 @@ func SynQueueMax(v Version, limit uint32, maxSynBacklog, syncookies int64) (uint
 			return uint32(quarters), SynBoundMaxSynBacklog
 		}
 	}
-	return uint32(min(full, 1<<32-1)), SynBoundListener
+	return uint32(min(full, math.MaxUint32)), by
 }
 
-// synFullIsAbove reports whether the kernel calls a SYN queue full at len > limit
-// ("tcp/dccp: allow a connection when sk_max_ack_backlog is zero") or already at
-// len >= limit.
-func synFullIsAbove(v Version) bool {
-	patch, stable := synFullAboveSince[[2]int{v.Major, v.Minor}]
-	return v.AtLeast(6, 13) || stable && v.Patch >= patch
+// synTable returns the size of the table that listen(2) made up to Linux 4.3
+// (reqsk_queue_alloc): the next power of two above the smaller of both numbers.
+func synTable(limit uint32, maxSynBacklog int64) (size uint64, by SynBound) {
+	n := uint64(limit)
+	by = SynBoundListener
+	if m := uint64(uint32(maxSynBacklog)); m < n {
+		n, by = m, SynBoundMaxSynBacklog
+	}
+	n = max(n, 8)
+	return 1 << bits.Len64(n), by
 }
 
-// synFullAboveSince are the stable releases that took that change from 6.13. Of
-// 5.15 only the announcement was seen; the others were measured or are in the
-// changelog of a distribution.
-var synFullAboveSince = map[[2]int]int{{6, 12}: 10, {6, 6}: 72, {6, 1}: 125, {5, 15}: 177, {5, 10}: 234}
+// DefaultSomaxconn returns net.core.somaxconn of a new namespace.
+func DefaultSomaxconn(v Version) int64 {
+	if v.Has(SomaxconnDefault4096) {
+		return 4096
+	}
+	return 128
+}
 
 // A LimitBound says who set a listener's limit.
 type LimitBound string

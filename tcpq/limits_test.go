@@ -176,7 +176,7 @@ func TestSynQueueMaxDecision(t *testing.T) {
 	// accepts is the decision of tcp_conn_request for an unproven peer.
 	accepts := func(v Version, limit uint32, maxSyn int32, cookies int64, queued uint32) bool {
 		full := queued >= limit
-		if synFullIsAbove(v) {
+		if v.Has(SynFullAboveLimit) {
 			full = queued > limit
 		}
 		if cookies == 2 || full {

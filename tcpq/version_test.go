@@ -14,9 +14,9 @@ func TestParseVersion(t *testing.T) {
 	}{
 		{"upstream", "6.18.44", "#1 SMP PREEMPT_DYNAMIC @0", "6.18.44"},
 		{"upstream with a name of its own", "6.18.44-fc-v657", "#1 SMP PREEMPT_DYNAMIC @0", "6.18.44"},
-		{"a first release has no patch level", "6.18", "#1 SMP", "6.18.0"},
+		{"a whole series has no patch level", "6.18", "#1 SMP", "6.18"},
 		{"a release candidate", "6.19.0-rc3", "#1 SMP", "6.19.0"},
-		{"a release candidate without a patch level", "6.19-rc3", "#1 SMP", "6.19.0"},
+		{"a release candidate without a patch level", "6.19-rc3", "#1 SMP", "6.19"},
 		{"debian tells the patch level in the version line", "6.1.0-50-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.170-1 (2026-05-02)", "6.1.170"},
 		{"debian 11", "5.10.0-32-amd64", "#1 SMP Debian 5.10.223-1 (2024-08-10)", "5.10.223"},
 		{"debian cloud", "6.1.0-50-cloud-arm64", "#1 SMP Debian 6.1.170-1 (2026-05-02)", "6.1.170"},
@@ -61,6 +61,40 @@ func TestParseVersion(t *testing.T) {
 				t.Errorf("ParseVersion(%q, %q) = %v, %v, want %s", tt.release, tt.line, v, err, tt.want)
 			}
 		})
+	}
+}
+
+// TestVendors proves who is told by the name of a kernel, and whether its patch
+// level is upstream's.
+func TestVendors(t *testing.T) {
+	tests := []struct {
+		release, line string
+		vendor        string
+		patches       PatchLevel
+	}{
+		{"6.18.44", "#1 SMP", "", PatchUpstream},
+		{"6.18", "", "", PatchAbsent},
+		{"6.1.0-50-amd64", "", "", PatchAbsent},
+		{"6.1.0-50-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.170-1 (2026-05-02)", "debian", PatchUpstream},
+		{"6.1.0-50-amd64", "#1 SMP Debian unknown", "debian", PatchHidden},
+		{"3.10.0-1160.119.1.el7.x86_64", "#1 SMP Tue Jun 4 14:43:51 UTC 2024", "el7", PatchHidden},
+		{"4.18.0-553.el8_10.x86_64", "#1 SMP", "el8", PatchHidden},
+		{"5.14.0-503.11.1.el9_5.x86_64", "#1 SMP PREEMPT_DYNAMIC", "el9", PatchHidden},
+		{"5.15.0-91-generic", "#101-Ubuntu SMP Tue Nov 14 13:30:08 UTC 2023", "ubuntu", PatchHidden},
+		{"6.8.0-1021-aws", "#23-Ubuntu SMP", "ubuntu", PatchHidden},
+		{"5.15.0-1053-azure", "#61~20.04.1-Ubuntu SMP", "ubuntu", PatchHidden},
+		{"5.15.0-1053-azure", "", "azure", PatchHidden},
+		{"5.15.0-1049-gke", "", "gke", PatchHidden},
+		{"6.1.119-129.201.amzn2023.x86_64", "#1 SMP", "amzn", PatchUpstream},
+		{"6.6.56+", "#1 SMP Sun Oct 27 2024", "cos", PatchUpstream},
+		{"6.8.12-4-pve", "#1 SMP PREEMPT_DYNAMIC PMX 6.8.12-4", "proxmox", PatchUpstream},
+		{"5.15.167.4-microsoft-standard-WSL2", "#1 SMP", "microsoft", PatchUpstream},
+	}
+	for _, tt := range tests {
+		v, err := ParseVersion(tt.release, tt.line)
+		if err != nil || v.Vendor != tt.vendor || v.Patches != tt.patches {
+			t.Errorf("ParseVersion(%q, %q) = vendor %q, patches %d, %v, want %q, %d", tt.release, tt.line, v.Vendor, v.Patches, err, tt.vendor, tt.patches)
+		}
 	}
 }
 
