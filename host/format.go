@@ -43,6 +43,7 @@ type meta struct {
 	Name       string    `json:"name"`
 	Kernel     string    `json:"kernel"`
 	KernelLine string    `json:"kernelLine"`
+	SynFull    string    `json:"synFull,omitempty"` // what a trial showed: tcpq.SynFullTest
 	Time       time.Time `json:"time"`
 	Redacted   bool      `json:"redacted"`
 }

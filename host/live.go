@@ -19,6 +19,9 @@ import (
 
 // Live is the machine qtune runs on.
 type Live struct {
+	probed      bool // the trial of ProbeSynFull was made
+	synFullTest tcpq.SynFullTest
+
 	root string    // where the host's /proc, /sys and /var/log are seen: "/" or --rootfs
 	boot time.Time // when it booted, for the age of processes
 
@@ -54,6 +57,9 @@ func (l *Live) Info() (Info, error) {
 	}
 	line := unix.ByteSliceToString(u.Version[:])
 	v, err := tcpq.ParseVersion(unix.ByteSliceToString(u.Release[:]), line)
+	if err == nil {
+		v.SynFull = l.synFull(v)
+	}
 	return Info{Name: unix.ByteSliceToString(u.Nodename[:]), Kernel: v, KernelLine: line, Time: time.Now()}, err
 }
 

@@ -66,7 +66,7 @@ func (r *Recorder) Info() (Info, error) {
 	if r.step == 0 {
 		r.writeJSON(metaName, meta{
 			Format: formatVersion, Qtune: r.qtune,
-			Name: r.redactor.name("host", info.Name), Kernel: info.Kernel.Release, KernelLine: info.KernelLine,
+			Name: r.redactor.name("host", info.Name), Kernel: info.Kernel.Release, KernelLine: info.KernelLine, SynFull: string(info.Kernel.SynFull),
 			Time: info.Time.UTC(), Redacted: r.redactor != nil,
 		})
 	}

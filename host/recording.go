@@ -131,6 +131,7 @@ func (r *Recording) Info() (Info, error) {
 		return Info{}, err
 	}
 	v, err := tcpq.ParseVersion(r.meta.Kernel, r.meta.KernelLine)
+	v.SynFull = tcpq.SynFullTest(r.meta.SynFull)
 	return Info{Name: r.meta.Name, Kernel: v, KernelLine: r.meta.KernelLine, Time: f.Time}, err
 }
 

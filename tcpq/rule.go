@@ -193,8 +193,10 @@ func (v Version) decides(r Rule) (has, sure bool) {
 	}
 	patch, taken := info.Stable[[2]int{v.Major, v.Minor}]
 	switch {
-	case v.Patches == PatchHidden, !taken:
-		return false, v.Patches != PatchHidden && !v.AtLeast(4, 4)
+	case !v.AtLeast(4, 4): // the queue had another form
+		return false, true
+	case v.Patches == PatchHidden, !taken: // some branch may have taken it unseen
+		return false, false
 	case v.Patches == PatchAbsent: // a whole series was named: its newest release
 		return true, false
 	}
