@@ -5,6 +5,7 @@
 package advisor
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -37,9 +38,7 @@ func TestFindings(t *testing.T) {
 		with = func(m map[tcpq.Counter][]uint64, more map[tcpq.Counter][]uint64) map[tcpq.Counter][]uint64 {
 			out := map[tcpq.Counter][]uint64{}
 			for _, part := range []map[tcpq.Counter][]uint64{m, more} {
-				for k, v := range part {
-					out[k] = v
-				}
+				maps.Copy(out, part)
 			}
 			return out
 		}
@@ -123,8 +122,10 @@ func TestFindings(t *testing.T) {
 		},
 		{
 			"nothing is accepted since the queue filled",
-			play{listeners: []part{{port: 80, limit: 10, queue: []uint32{0, 0, 0, 11, 11, 11, 11, 11, 11, 11, 11}, discards: each(10, uint32(2))}},
-				moved: with(map[tcpq.Counter][]uint64{tcpq.PassiveOpens: {0, 0, 11, 0, 0, 0, 0, 0, 0, 0}}, refused(2, 2, 0))},
+			play{
+				listeners: []part{{port: 80, limit: 10, queue: []uint32{0, 0, 0, 11, 11, 11, 11, 11, 11, 11, 11}, discards: each(10, uint32(2))}},
+				moved:     with(map[tcpq.Counter][]uint64{tcpq.PassiveOpens: {0, 0, 11, 0, 0, 0, 0, 0, 0, 0}}, refused(2, 2, 0)),
+			},
 			[]string{"application-stuck:80"},
 		},
 		{

@@ -8,14 +8,14 @@ import "slices"
 
 // A Page is what there is to say of a kind of finding, whichever listener has it.
 type Page struct {
-	Code     Code
-	Severity Severity
-	Title    string // a few words, lower case
+	Code     Code     `json:"code"`
+	Severity Severity `json:"severity"`
+	Title    string   `json:"title"` // a few words, lower case
 
-	Means   string // what it is
-	Confirm string // how to see it by hand
-	Do      string
-	Avoid   string
+	Means   string `json:"means"`   // what it is
+	Confirm string `json:"confirm"` // how to see it by hand
+	Do      string `json:"do"`
+	Avoid   string `json:"avoid"`
 }
 
 // Pages returns the page of every code, the causes before their symptoms.

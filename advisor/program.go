@@ -70,8 +70,8 @@ func Recognise(o *tcpq.Owner, limit uint32) *Program {
 func (m *match) fits(o *tcpq.Owner, line string, limit uint32) bool {
 	exe := path.Base(strings.TrimSuffix(o.Exe, " (deleted)"))
 	named := func(want string) bool {
-		prefix, any := strings.CutSuffix(want, "*")
-		return o.Comm == want || exe == want || any && (strings.HasPrefix(o.Comm, prefix) || strings.HasPrefix(exe, prefix))
+		prefix, open := strings.CutSuffix(want, "*")
+		return o.Comm == want || exe == want || open && (strings.HasPrefix(o.Comm, prefix) || strings.HasPrefix(exe, prefix))
 	}
 	return (len(m.comm) == 0 || slices.ContainsFunc(m.comm, named)) &&
 		(len(m.argv) == 0 || slices.ContainsFunc(m.argv, func(part string) bool { return strings.Contains(line, part) })) &&

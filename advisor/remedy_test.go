@@ -31,31 +31,47 @@ func TestChanges(t *testing.T) {
 		want []Change
 	}{
 		{"somaxconn is no obstacle", play{listeners: victim(128, 700), moved: overflowing}, AcceptQueueOverflow, nil},
-		{"somaxconn first", play{listeners: victim(128, 700), moved: overflowing, sysctls: map[tcpq.Sysctl]int64{tcpq.Somaxconn: 128}}, AcceptQueueOverflow,
-			[]Change{{tcpq.Somaxconn, 128, 2048, false}}},
-		{"syncookies or tcp_max_syn_backlog, both at once",
-			play{listeners: late, moved: refused, sysctls: map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0, tcpq.TCPMaxSynBacklog: 128}}, SynBacklogThreeQuarters,
-			[]Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.TCPMaxSynBacklog, 128, 512, true}}},
-		{"syncookies first, then a longer limit",
+		{
+			"somaxconn first",
+			play{listeners: victim(128, 700), moved: overflowing, sysctls: map[tcpq.Sysctl]int64{tcpq.Somaxconn: 128}},
+			AcceptQueueOverflow,
+			[]Change{{tcpq.Somaxconn, 128, 2048, false}},
+		},
+		{
+			"syncookies or tcp_max_syn_backlog, both at once",
+			play{listeners: late, moved: refused, sysctls: map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0, tcpq.TCPMaxSynBacklog: 128}},
+			SynBacklogThreeQuarters,
+			[]Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.TCPMaxSynBacklog, 128, 512, true}},
+		},
+		{
+			"syncookies first, then a longer limit",
 			play{
 				listeners: []part{{port: 80, limit: 10, discards: each(10, uint32(50)), queue: each(11, uint32(0)), syn: each(11, half(11, 2))}},
 				moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: each(10, uint64(50)), tcpq.TCPReqQFullDrop: each(10, uint64(50)), tcpq.PassiveOpens: each(10, uint64(9))},
 				sysctls:   map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0, tcpq.Somaxconn: 10},
-			}, SynQueueFull,
-			[]Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.Somaxconn, 10, 1024, false}}},
-		{"a flood is no reason for a longer queue",
+			},
+			SynQueueFull,
+			[]Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.Somaxconn, 10, 1024, false}},
+		},
+		{
+			"a flood is no reason for a longer queue",
 			play{
 				listeners: []part{{port: 80, limit: 10, discards: each(10, uint32(50)), queue: each(11, uint32(0)), syn: each(11, half(11, 11))}},
 				moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: each(10, uint64(50)), tcpq.TCPReqQFullDrop: each(10, uint64(50))},
 				sysctls:   map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0, tcpq.Somaxconn: 10},
-			}, SynFloodSuspected,
-			[]Change{{tcpq.TCPSyncookies, 0, 1, true}}},
-		{"cookies only when they are needed",
+			},
+			SynFloodSuspected,
+			[]Change{{tcpq.TCPSyncookies, 0, 1, true}},
+		},
+		{
+			"cookies only when they are needed",
 			play{
 				listeners: []part{{port: 80, limit: 10, queue: each(11, uint32(0))}}, sysctls: map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 2},
 				moved: map[tcpq.Counter][]uint64{tcpq.SyncookiesSent: each(10, uint64(5)), tcpq.SyncookiesRecv: each(10, uint64(5))},
-			}, SyncookiesAlways,
-			[]Change{{tcpq.TCPSyncookies, 2, 1, true}}},
+			},
+			SyncookiesAlways,
+			[]Change{{tcpq.TCPSyncookies, 2, 1, true}},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -116,8 +132,10 @@ func TestTexts(t *testing.T) {
 
 // TestNoRoom proves that a limit which the bounds do not let grow is not proposed.
 func TestNoRoom(t *testing.T) {
-	p := play{listeners: []part{{port: 80, limit: 65535, queue: middle(11, 65535), discards: middle(10, 700)}}, moved: overflowing,
-		sysctls: map[tcpq.Sysctl]int64{tcpq.Somaxconn: 65535}}
+	p := play{
+		listeners: []part{{port: 80, limit: 65535, queue: middle(11, 65535), discards: middle(10, 700)}}, moved: overflowing,
+		sysctls: map[tcpq.Sysctl]int64{tcpq.Somaxconn: 65535},
+	}
 	f := find(t, p.advise(), AcceptQueueOverflow)
 	if len(f.Changes) > 0 || len(f.Hints) > 0 || !strings.Contains(f.Why, "has to become faster") {
 		t.Errorf("found %q with changes %v and hints %v, want neither and the reason", f.Why, f.Changes, f.Hints)

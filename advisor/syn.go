@@ -148,8 +148,10 @@ func someFlood(s *scene) *Finding {
 func (s *scene) againstFlood(f *Finding) {
 	f.Evidence = append(f.Evidence, s.sysctlEvidence(tcpq.TCPSyncookies))
 	f.Changes = s.cookiesOn()
-	f.Hints = []Hint{{Setting: "filter the sources before they reach this host", TakesEffect: Now, Verified: true,
-		Note: "See where they come from: ss -tn state syn-recv; with cookies at work only a packet capture tells."}}
+	f.Hints = []Hint{{
+		Setting: "filter the sources before they reach this host", TakesEffect: Now, Verified: true,
+		Note: "See where they come from: ss -tn state syn-recv; with cookies at work only a packet capture tells.",
+	}}
 }
 
 func synFull(l *subject) *Finding {
@@ -206,7 +208,9 @@ func fastopen(s *scene) *Finding {
 		Why: fmt.Sprintf("%s fell back to a normal handshake because a Fast Open queue was full. The kernel does not say which listener's.",
 			plural(n, "Fast Open request", "Fast Open requests")),
 		Evidence: []Evidence{s.movedEvidence(tcpq.TCPFastOpenListenOverflow)},
-		Hints: []Hint{{Setting: "the number given to setsockopt(TCP_FASTOPEN)", Example: "setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &(int){4096}, sizeof(int))", TakesEffect: Rebuild, Verified: true,
-			Note: "Web servers call it fastopen: nginx has `listen 80 fastopen=4096;`."}},
+		Hints: []Hint{{
+			Setting: "the number given to setsockopt(TCP_FASTOPEN)", Example: "setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &(int){4096}, sizeof(int))", TakesEffect: Rebuild, Verified: true,
+			Note: "Web servers call it fastopen: nginx has `listen 80 fastopen=4096;`.",
+		}},
 	}
 }

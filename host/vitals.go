@@ -130,8 +130,8 @@ func (l *Live) cgroupVitals(cgroup []byte, v *Vitals) {
 		if !ok || strings.Contains(path, "..") {
 			continue // it lies outside what can be seen from here
 		}
-		switch {
-		case controllers == "":
+		switch controllers {
+		case "":
 			if root := l.cgroupRoot(); root != "" {
 				l.cgroupUp(root, path, v)
 			}

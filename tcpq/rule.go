@@ -4,6 +4,8 @@
 
 package tcpq
 
+import "slices"
+
 import "fmt"
 
 // A Rule is something the kernel does with a listen queue, in the versions that
@@ -177,10 +179,8 @@ func (v Version) Has(r Rule) bool {
 // enough to know: distributions that keep a number take changes all the same.
 func (v Version) decides(r Rule) (has, sure bool) {
 	info := &rules[r]
-	for _, vendor := range info.Vendors {
-		if v.Vendor == vendor {
-			return true, true
-		}
+	if slices.Contains(info.Vendors, v.Vendor) {
+		return true, true
 	}
 	if info.Until != [2]int{} && v.AtLeast(info.Until[0], info.Until[1]) {
 		return false, true

@@ -6,9 +6,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,18 +20,20 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"github.com/qtune/qtune/advisor"
+	"github.com/qtune/qtune/tcpq"
 )
 
 //go:generate go test -count=1 -run ^TestDocsAreFresh$ -update .
 
 // TestDocsAreFresh compares docs/cli.md and the man pages with the commands, and
-// docs/findings.md with the checks.
+// docs/findings.md with the checks, and docs/kernel-rules.md with the tables.
 func TestDocsAreFresh(t *testing.T) {
 	root := rootCommand()
 	root.DisableAutoGenTag = true
 	root.InitDefaultCompletionCmd()
 	compareGolden(t, "../../docs/cli.md", cliPage(t, root))
 	compareGolden(t, "../../docs/findings.md", findingsPage())
+	compareGolden(t, "../../docs/kernel-rules.md", rulesPage())
 
 	pages := t.TempDir()
 	header := &doc.GenManHeader{Section: "1", Source: "qtune", Date: &time.Time{}}
@@ -94,6 +99,72 @@ A deeper cause silences its symptoms.
 		for _, part := range pageParts(&p) {
 			fmt.Fprintf(&page, "\n**%s.** %s\n", part.title, part.text)
 		}
+	}
+	return page.Bytes()
+}
+
+// rulesPage returns one page of Markdown for what the kernel does.
+func rulesPage() []byte {
+	var page bytes.Buffer
+	page.WriteString(`# The kernel's rules
+
+What Linux does with the queues of a listening TCP socket, written by ` + "`make generate`" + ` from the
+tables that ` + "`qtune explain`" + ` and the advice stand on. *Measured*: tried on running kernels, and
+tried again by ` + "`qtune selftest`" + ` where it can be; *read*: in the kernel's source; *known*: not
+verified. Stable branches took some rules earlier; distributions that hide their patch level
+(el8, el9, Ubuntu) may have, and then qtune tries it in a namespace of its own.
+
+## Rules
+
+| rule | kernels | what the kernel does | how it is known |
+|---|---|---|---|
+`)
+	for r := range tcpq.Rule(tcpq.NumRules) {
+		info := r.Info()
+		kernels := info.Range()
+		for _, branch := range slices.SortedFunc(maps.Keys(info.Stable), func(a, b [2]int) int { return cmp.Or(a[0]-b[0], a[1]-b[1]) }) {
+			kernels += fmt.Sprintf(", %d.%d.%d", branch[0], branch[1], info.Stable[branch])
+		}
+		for _, vendor := range info.Vendors {
+			kernels += ", " + vendor
+		}
+		fmt.Fprintf(&page, "| %s | %s | %s | %s: %s |\n", info.ID, kernels, info.Says, info.Proof, info.Where)
+	}
+	page.WriteString(`
+## Sysctls
+
+A new namespace starts with the kernel's own values. *At once*: a running listener feels a
+change; otherwise the next listen(2) does. Before the kernel named, one value holds for the whole host.
+
+| sysctl | per namespace | felt | what it does |
+|---|---|---|---|
+`)
+	for s := range tcpq.Sysctl(tcpq.NumSysctls) {
+		info := s.Info()
+		scope := fmt.Sprintf("since %d.%d", info.PerNetns[0], info.PerNetns[1])
+		switch info.PerNetns {
+		case [2]int{}:
+			scope = "never: the host's"
+		case [2]int{2, 6}:
+			scope = "wherever it exists"
+		}
+		felt := "at the next listen(2)"
+		if info.Live {
+			felt = "at once"
+		}
+		fmt.Fprintf(&page, "| %s | %s | %s | %s |\n", info.Name, scope, felt, info.Help)
+	}
+	page.WriteString(`
+## Counters
+
+Of a namespace, since it was made. They count packets: a client that tries again counts again.
+
+| counter | where | moves when |
+|---|---|---|
+`)
+	for c := range tcpq.Counter(tcpq.NumCounters) {
+		info := c.Info()
+		fmt.Fprintf(&page, "| %s | %s | %s |\n", info.Name, info.Group, info.Help)
 	}
 	return page.Bytes()
 }

@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -15,15 +14,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
-
 	"github.com/qtune/qtune/advisor"
 	"github.com/qtune/qtune/collector"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
 	"github.com/qtune/qtune/policy"
 	"github.com/qtune/qtune/tcpq"
+	"github.com/spf13/cobra"
 )
 
 // windowSlots is into how many slots a watched span is cut.
@@ -129,20 +126,14 @@ func inspect(ctx context.Context, o inspectOptions) error {
 
 // write shows an inspection in the form that was asked for.
 func (o *inspectOptions) write(in *inspection.Inspection) error {
-	switch o.Output {
-	case "json":
-		e := json.NewEncoder(o.Out)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(in)
-	case "yaml":
-		b, err := yaml.Marshal(in)
-		if err != nil {
-			return err
-		}
-		_, err = o.Out.Write(b)
-		return err
+	output := o.Output
+	if output == "wide" {
+		output = "table"
 	}
+	return writeAs(o.Out, output, in, func() error { return o.writeTable(in) })
+}
+
+func (o *inspectOptions) writeTable(in *inspection.Inspection) error {
 	return writeTable(o.Out, in, tableStyle{
 		Wide: o.Output == "wide", Width: terminalWidth(o.Out), Colour: wantsColour(o.Out), Brief: o.Brief,
 		Recorded: o.Global.Host != "", Filtered: o.Filter != filter{}, Problems: o.Problems,

@@ -139,9 +139,11 @@ frontend web
 			s.write("webapps/none", "")
 		},
 		argv: func(s *site) []string {
-			return []string{"java", "-Xmx128m", "-cp", "/usr/share/tomcat10/bin/bootstrap.jar:/usr/share/tomcat10/bin/tomcat-juli.jar",
+			return []string{
+				"java", "-Xmx128m", "-cp", "/usr/share/tomcat10/bin/bootstrap.jar:/usr/share/tomcat10/bin/tomcat-juli.jar",
 				"-Dcatalina.home=/usr/share/tomcat10", "-Dcatalina.base=" + s.dir, "-Djava.io.tmpdir=" + s.dir,
-				"org.apache.catalina.startup.Bootstrap", "start"}
+				"org.apache.catalina.startup.Bootstrap", "start",
+			}
 		},
 	},
 	{
