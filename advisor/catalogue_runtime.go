@@ -23,7 +23,7 @@ var pythons = []Program{
 	{
 		Name: "uvicorn", Asks: Asks{Backlog: 2048},
 		Setting: "the option --backlog", Example: "--backlog {n}",
-		TakesEffect: Restart, Verified: true, Evidence: "src config.py",
+		TakesEffect: Restart, Verified: true, Evidence: "run 0.17; src config.py",
 		Note:  "As a worker of gunicorn it uses gunicorn's.",
 		match: match{comm: append([]string{"uvicorn"}, python...), argv: []string{"uvicorn"}},
 	},
@@ -43,25 +43,25 @@ var pythons = []Program{
 	{
 		Name: "waitress", Asks: Asks{Backlog: 1024},
 		Setting: "the option --backlog", Example: "--backlog={n}",
-		TakesEffect: Restart, Verified: true, Evidence: "src adjustments.py",
+		TakesEffect: Restart, Verified: true, Evidence: "run 2.1; src adjustments.py",
 		match: match{comm: append([]string{"waitress-serve"}, python...), argv: []string{"waitress"}},
 	},
 	{
 		Name: "uWSGI", Asks: Asks{Backlog: 100},
 		Setting: "listen in its configuration, or the option --listen", Example: "listen = {n}",
-		TakesEffect: Restart, Verified: true, Evidence: "src core/init.c, core/socket.c",
+		TakesEffect: Restart, Verified: true, Evidence: "run 2.0.21; src core/init.c, core/socket.c",
 		Note:  "It refuses to start when listen is more than net.core.somaxconn of its namespace: raise the sysctl first.",
 		match: match{comm: []string{"uwsgi*"}},
 	},
 	{
 		Name: "Twisted", Asks: Asks{Backlog: 50},
 		Setting: "the argument backlog of listenTCP, or of the endpoint", Example: "tcp:{port}:backlog={n}",
-		TakesEffect: Restart, Verified: true, Evidence: "src internet/endpoints.py",
+		TakesEffect: Restart, Verified: true, Evidence: "run 22.4; src internet/endpoints.py",
 		match: match{comm: append([]string{"twistd", "daphne"}, python...), argv: []string{"twistd", "daphne", "scrapy"}},
 	},
 	{
 		Name: "Flask's development server", Asks: Asks{Backlog: 128},
-		Setting: "nothing: use a production server such as gunicorn", TakesEffect: Rebuild, Verified: true, Evidence: "src werkzeug serving.py",
+		Setting: "nothing: use a production server such as gunicorn", TakesEffect: Rebuild, Verified: true, Evidence: "run 2.2; src werkzeug serving.py",
 		match: match{comm: append([]string{"flask"}, python...), argv: []string{"flask run", "-m flask", "werkzeug"}},
 	},
 	{
@@ -80,7 +80,7 @@ var pythons = []Program{
 	{
 		Name: "Python", Asks: Asks{},
 		Setting: "the argument backlog: of socket.listen and create_server (128 without it), Tornado's bind_sockets and aiohttp's run_app (128), asyncio's create_server (100)", Example: "backlog={n}",
-		TakesEffect: Rebuild, Verified: true, Evidence: "run 3.11; src tornado netutil.py, aiohttp web.py",
+		TakesEffect: Rebuild, Verified: true, Evidence: "run 3.11, tornado 6.2, aiohttp 3.8",
 		match: match{comm: python},
 	},
 }
@@ -105,7 +105,7 @@ var javas = []Program{
 	{
 		Name: "Jetty", Asks: Asks{Backlog: 50},
 		Setting: "jetty.http.acceptQueueSize (and jetty.ssl.acceptQueueSize)", Example: "jetty.http.acceptQueueSize={n}",
-		TakesEffect: Restart, Verified: true, Evidence: "src ServerConnector.java",
+		TakesEffect: Restart, Verified: true, Evidence: "run 9.4; src ServerConnector.java",
 		Note:  "Its 0 means the 50 of the JVM.",
 		match: match{comm: java, argv: []string{"org.eclipse.jetty", "jetty-start", "start.jar"}},
 	},
@@ -167,23 +167,23 @@ var otherRuntimes = []Program{
 		match: match{comm: []string{"node", "nodejs", "MainThread"}},
 	},
 	{
-		Name: "PHP-FPM", Asks: Asks{Backlog: 511},
+		Name: "PHP-FPM", Asks: Asks{Somaxconn: true},
 		Setting: "listen.backlog of the pool", Example: "listen.backlog = {n}",
-		TakesEffect: Restart, Verified: true, Evidence: "src sapi/fpm/fpm/fpm_sockets.c",
-		Note:  "A reload by USR2 inherits the socket and does not listen again.",
+		TakesEffect: Restart, Verified: true, Evidence: "run 8.2 (asks for -1; the comment in www.conf says 511); src sapi/fpm/fpm/fpm_sockets.c",
+		Note:  "Without a setting it asks for as much as it may. A reload by USR2 inherits the socket and does not listen again.",
 		match: match{comm: []string{"php-fpm*"}},
 	},
 	{
 		Name: "Puma", Asks: Asks{Backlog: 1024},
 		Setting: "backlog in the bind address", Example: "bind 'tcp://0.0.0.0:{port}?backlog={n}'",
-		TakesEffect: Restart, Verified: true, Evidence: "src lib/puma/binder.rb",
+		TakesEffect: Restart, Verified: true, Evidence: "run 5.6; src lib/puma/binder.rb",
 		Note:  "A hot restart keeps the descriptor as it is: stop and start.",
 		match: match{comm: []string{"ruby*", "puma*"}, argv: []string{"puma"}},
 	},
 	{
 		Name: "Unicorn", Asks: Asks{Backlog: 1024},
 		Setting: ":backlog of listen", Example: "listen {port}, :backlog => {n}",
-		TakesEffect: Reload, Verified: true, Evidence: "src socket_helper.rb, http_server.rb",
+		TakesEffect: Reload, Verified: true, Evidence: "run 6.0; src socket_helper.rb, http_server.rb",
 		match: match{comm: []string{"ruby*", "unicorn*"}, argv: []string{"unicorn"}},
 	},
 	{
@@ -201,13 +201,13 @@ var otherRuntimes = []Program{
 	{
 		Name: "Erlang gen_tcp", Asks: Asks{Backlog: 5},
 		Setting: "the option backlog of gen_tcp:listen (without it 5 is asked for; the distribution port asks for 128, see inet_dist_listen_options)", Example: "{backlog, {n}}",
-		TakesEffect: Rebuild, Verified: true, Evidence: "src lib/kernel/src/inet_int.hrl, inet_tcp_dist.erl",
+		TakesEffect: Rebuild, Verified: true, Evidence: "run OTP 25; src lib/kernel/src/inet_int.hrl, inet_tcp_dist.erl",
 		match: match{comm: []string{"beam.smp"}},
 	},
 	{
 		Name: "Rust", Asks: Asks{Backlog: 128},
 		Setting: "the backlog given to listen: std's TcpListener and mio since 1.2 ask for 128; build the socket with socket2 or tokio's TcpSocket", Example: "TcpSocket::new_v4()?; socket.bind(addr)?; socket.listen({n})",
-		TakesEffect: Rebuild, Verified: true, Evidence: "src rust library/std, mio tags v1.0.4 to v1.2.0",
+		TakesEffect: Rebuild, Verified: true, Evidence: "run std of 1.63; src mio tags v1.0.4 to v1.2.0",
 		Note:  "mio 1.0 asks for 1024, 1.1 for as much as it may: an update of a dependency alone shrinks the queue to 128.",
 		match: match{build: "rust", limit: 128},
 	},

@@ -76,13 +76,13 @@ var webServers = []Program{
 	{
 		Name: "Varnish", Asks: Asks{Backlog: 1024},
 		Setting: "the parameter listen_depth", Example: "varnishd -p listen_depth={n}",
-		TakesEffect: Restart, Verified: true, Evidence: "src include/tbl/params.h",
+		TakesEffect: Restart, Verified: true, Evidence: "run 7.1; src include/tbl/params.h",
 		match: match{comm: []string{"varnishd", "cache-main"}},
 	},
 	{
 		Name: "lighttpd", Asks: Asks{Backlog: 1024},
 		Setting: "server.listen-backlog", Example: "server.listen-backlog = {n}",
-		TakesEffect: Restart, Verified: true, Evidence: "src src/network.c",
+		TakesEffect: Restart, Verified: true, Evidence: "run 1.4.69; src src/network.c",
 		Note:  "Its default is 1024, or the C library's SOMAXCONN where that is larger (4096 today).",
 		match: match{comm: []string{"lighttpd"}},
 	},
@@ -95,13 +95,13 @@ var webServers = []Program{
 	{
 		Name:    "Squid",
 		Setting: "max_filedescriptors: a quarter of its descriptors is the backlog", Example: "max_filedescriptors {n}  # times 4",
-		TakesEffect: Restart, Verified: true, Evidence: "src src/comm/TcpAcceptor.cc",
+		TakesEffect: Restart, Verified: true, Evidence: "run 5.7 (256 of 1024 descriptors); src src/comm/TcpAcceptor.cc",
 		match: match{comm: []string{"squid"}},
 	},
 	{
 		Name:    "PowerDNS dnsdist",
 		Setting: "tcpListenQueueSize of addLocal", Example: "addLocal('0.0.0.0:{port}', {tcpListenQueueSize={n}})",
-		TakesEffect: Restart, Evidence: "issue pdns#8986",
+		TakesEffect: Restart, Verified: true, Evidence: "run 1.7 (4096); issue pdns#8986",
 		Note:  "Its default is the C library's SOMAXCONN: 128 where it was built on an old one.",
 		match: match{comm: []string{"dnsdist"}},
 	},

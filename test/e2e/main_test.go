@@ -15,8 +15,11 @@ import (
 
 // packages are what the servers come in.
 var packages = []string{
-	"apache2", "default-jdk-headless", "gunicorn", "haproxy", "memcached", "nginx-light", "nodejs",
-	"postgresql", "python3", "redis-server", "systemd", "tomcat10",
+	"apache2", "default-jdk-headless", "dnsdist", "erlang-base", "etcd-server", "gunicorn", "haproxy", "jetty9",
+	"lighttpd", "mariadb-server", "memcached", "mosquitto", "nats-server", "nginx-light", "nodejs", "openssh-server",
+	"pgbouncer", "php-fpm", "postgresql", "prometheus", "puma", "python3", "python3-aiohttp", "python3-flask",
+	"python3-tornado", "python3-twisted", "python3-waitress", "redis-server", "rsyslog", "rustc", "systemd",
+	"tomcat10", "unicorn", "uvicorn", "uwsgi-core", "uwsgi-plugin-python3", "varnish",
 }
 
 // noDaemons tells Debian's packages to start nothing when they are installed.

@@ -26,6 +26,7 @@ type server struct {
 	program string // as the remedy calls it
 	asks    uint32 // what it asks for at its defaults; 0 for as much as somaxconn
 
+	end     unix.Signal             // that ends it at once, 0 for SIGTERM
 	as      string                  // the user it runs as, "" for root
 	prepare func(*site)             // writes its configuration, with the remedy when there is one
 	argv    func(*site) []string    // starts it in the foreground
@@ -107,7 +108,7 @@ frontend web
 		},
 	},
 	{
-		name: "PostgreSQL", program: "PostgreSQL", asks: 244, as: "postgres",
+		name: "PostgreSQL", program: "PostgreSQL", asks: 244, as: "postgres", end: unix.SIGINT,
 		prepare: func(s *site) {
 			data := filepath.Join(s.dir, "data")
 			if s.remedy == "" {
@@ -227,6 +228,7 @@ func TestServers(t *testing.T) {
 	for _, srv := range servers {
 		t.Run(srv.name, func(t *testing.T) {
 			s := newSite(t)
+			s.end = srv.end
 			srv.start(t, s)
 			if l := s.listener(); srv.asks > 0 && l.AcceptQueue.Limit != srv.asks {
 				t.Errorf("at its defaults the limit is %d, want %d", l.AcceptQueue.Limit, srv.asks)

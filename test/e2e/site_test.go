@@ -6,6 +6,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,12 +29,20 @@ const port = 8080
 
 var address = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
 
+// patience is how long a server may take to start: Java's on a busy machine.
+const patience = time.Minute
+
+// grace is how long a server may take to end by itself.
+const grace = 5 * time.Second
+
 // A site is one server in its namespace, with its configuration.
 type site struct {
 	t      *testing.T
 	ns     *lab.Namespace
 	dir    string
-	remedy string // the example of the hint, once there is one
+	remedy string      // the example of the hint, once there is one
+	env    []string    // beside this process's; {dir} is the folder
+	end    unix.Signal // that ends it, 0 for SIGTERM
 	main   *exec.Cmd
 	words  bytes.Buffer // what the server said
 }
@@ -81,6 +91,10 @@ func (s *site) start(as string, argv []string) {
 	s.t.Helper()
 	s.main = exec.CommandContext(s.t.Context(), argv[0], argv[1:]...)
 	s.main.Dir = "/"
+	s.main.Env = os.Environ()
+	for _, word := range s.env {
+		s.main.Env = append(s.main.Env, strings.ReplaceAll(word, "{dir}", s.dir))
+	}
 	s.main.Stdout, s.main.Stderr = &s.words, &s.words
 	s.main.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: credential(s.t, as)}
 	s.ns.Do(func() { s.must("start the server", s.main.Start()) })
@@ -91,8 +105,18 @@ func (s *site) stop() {
 	if s.main == nil {
 		return
 	}
-	unix.Kill(-s.main.Process.Pid, unix.SIGKILL) //nolint:errcheck // it may have ended
-	s.main.Wait()                                //nolint:errcheck // it was killed
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.main.Wait() //nolint:errcheck // it was killed
+	}()
+	unix.Kill(s.main.Process.Pid, cmp.Or(s.end, unix.SIGTERM)) //nolint:errcheck // it may have ended
+	select {
+	case <-ended: // in order: shared memory and the like are gone
+	case <-time.After(grace):
+	}
+	unix.Kill(-s.main.Process.Pid, unix.SIGKILL) //nolint:errcheck // what is left of it, if anything
+	<-ended
 	s.main = nil
 }
 
@@ -115,7 +139,7 @@ func credential(t *testing.T, name string) *syscall.Credential {
 func (s *site) listener() inspection.Listener {
 	s.t.Helper()
 	var found inspection.Listener
-	lab.Wait(s.t, "the server to listen; it said: "+s.words.String(), func() bool {
+	listens := lab.Within(patience, func() bool {
 		in := lab.Inspect(s.t, "--netns", s.ns.Path(), "--port", strconv.Itoa(port), "--for", "0")
 		if len(in.Listeners) != 1 {
 			return false
@@ -123,6 +147,9 @@ func (s *site) listener() inspection.Listener {
 		found = in.Listeners[0]
 		return true
 	})
+	if !listens {
+		s.t.Fatalf("waited %v in vain for the server to listen; it said: %s", patience, s.words.String())
+	}
 	return found
 }
 
