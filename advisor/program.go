@@ -82,6 +82,23 @@ func (m *match) fits(o *tcpq.Owner, line string, limit uint32) bool {
 		(m.limit == 0 || m.limit == limit)
 }
 
+// LimitBound says who set a listener's limit. A program that always asks for as
+// much as it may, and has another limit than somaxconn, was clamped when somaxconn
+// was another.
+func LimitBound(n *tcpq.Namespace, l *tcpq.Listener) tcpq.LimitBound {
+	by := tcpq.BoundBy(l.Accept.Max, &n.Sysctls)
+	if by == tcpq.BoundSomaxconn {
+		return by
+	}
+	if _, known := n.Sysctls.Get(tcpq.Somaxconn); !known {
+		return by
+	}
+	if p := Recognise(l.Owner, l.Accept.Max); p != nil && p.Asks.Somaxconn && p.Example == "" {
+		return tcpq.BoundSomaxconnAtListen
+	}
+	return by
+}
+
 // likely returns what asks for this number when nothing else is known, nil when
 // the number says nothing.
 func likely(limit uint32) *Program {

@@ -149,6 +149,33 @@ func TestRecognise(t *testing.T) {
 	}
 }
 
+func TestLimitBound(t *testing.T) {
+	goServer := &tcpq.Owner{PIDs: []int{9}, Comm: "api", Build: "go"}
+	nginx := &tcpq.Owner{PIDs: []int{9}, Comm: "nginx"}
+	tests := []struct {
+		name  string
+		owner *tcpq.Owner
+		limit uint32
+		want  tcpq.LimitBound
+	}{
+		{"a Go server at somaxconn", goServer, 4096, tcpq.BoundSomaxconn},
+		{"a Go server below it listened when it was lower", goServer, 128, tcpq.BoundSomaxconnAtListen},
+		{"a Go server above it listened when it was higher", goServer, 8192, tcpq.BoundSomaxconnAtListen},
+		{"nginx may have been configured", nginx, 128, tcpq.BoundApplication},
+		{"nobody knows the program", nil, 8192, tcpq.BoundUnknown},
+	}
+	for _, tt := range tests {
+		n := &tcpq.Namespace{}
+		n.Sysctls.Set(tcpq.Somaxconn, 4096)
+		if got := LimitBound(n, &tcpq.Listener{Owner: tt.owner, Accept: tcpq.Queue{Max: tt.limit}}); got != tt.want {
+			t.Errorf("%s: LimitBound = %s, want %s", tt.name, got, tt.want)
+		}
+		if got := LimitBound(&tcpq.Namespace{}, &tcpq.Listener{Owner: tt.owner, Accept: tcpq.Queue{Max: tt.limit}}); got != tcpq.BoundUnknown {
+			t.Errorf("%s, somaxconn unknown: LimitBound = %s, want unknown", tt.name, got)
+		}
+	}
+}
+
 // TestCatalogue holds what is true of every row.
 func TestCatalogue(t *testing.T) {
 	rows := append(append([]Program{*socketUnit}, catalogue...), patterns...)

@@ -125,7 +125,7 @@ func listenerOf(n *tcpq.Namespace, l *tcpq.Listener, w *tcpq.Window, owner *Owne
 		Device: Text(l.Device), Inode: l.Inode, Cookie: hexCookie(l.Cookie),
 		AcceptQueue:  AcceptQueue{Length: l.Accept.Len, Limit: l.Accept.Max, Capacity: l.Accept.Capacity()},
 		SynQueue:     SynQueue{BoundBy: string(l.Syn.BoundBy), Members: l.Syn.Members},
-		LimitBoundBy: string(tcpq.BoundBy(l.Accept.Max, &n.Sysctls)),
+		LimitBoundBy: string(advisor.LimitBound(n, l)),
 		Owner:        owner,
 		Findings:     []string{},
 	}

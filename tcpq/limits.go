@@ -87,6 +87,10 @@ const (
 	BoundSomaxconn   LimitBound = "somaxconn"   // limit equals somaxconn now: probably clamped
 	BoundApplication LimitBound = "application" // limit is below: it asked for this
 	BoundUnknown     LimitBound = "unknown"     // limit is above: somaxconn was lowered since
+
+	// It was clamped to what somaxconn was when listen(2) was called: only who
+	// knows the program can tell.
+	BoundSomaxconnAtListen LimitBound = "somaxconn-at-listen"
 )
 
 // BoundBy says who set limit, given the namespace's somaxconn now.
