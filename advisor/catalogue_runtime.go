@@ -220,7 +220,7 @@ var otherRuntimes = []Program{
 	{
 		Name: "Go", Asks: Asks{Somaxconn: true, AtStart: true}, Setting: sysctlFirst,
 		TakesEffect: Restart, Verified: true, Evidence: "run 1.26; src src/net/sock_linux.go",
-		Note:  "Where /proc/sys cannot be read it asks for 128.",
+		Note:  "Where /proc/sys cannot be read it asks for 128. A limit below somaxconn is from a time when that was lower, or from code that calls listen by itself.",
 		match: match{build: "go"},
 	},
 }

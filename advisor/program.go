@@ -82,6 +82,12 @@ func (m *match) fits(o *tcpq.Owner, line string, limit uint32) bool {
 		(m.limit == 0 || m.limit == limit)
 }
 
+// takesAll reports whether the program always asks for as much as it may. Of a
+// language that is only what its library does.
+func (p *Program) takesAll() bool {
+	return p.Asks.Somaxconn && p.Example == "" && p.match.build == ""
+}
+
 // LimitBound says who set a listener's limit. A program that always asks for as
 // much as it may, and has another limit than somaxconn, was clamped when somaxconn
 // was another.
@@ -93,7 +99,7 @@ func LimitBound(n *tcpq.Namespace, l *tcpq.Listener) tcpq.LimitBound {
 	if _, known := n.Sysctls.Get(tcpq.Somaxconn); !known {
 		return by
 	}
-	if p := Recognise(l.Owner, l.Accept.Max); p != nil && p.Asks.Somaxconn && p.Example == "" {
+	if p := Recognise(l.Owner, l.Accept.Max); p != nil && p.takesAll() {
 		return tcpq.BoundSomaxconnAtListen
 	}
 	return by

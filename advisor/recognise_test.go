@@ -150,6 +150,7 @@ func TestRecognise(t *testing.T) {
 }
 
 func TestLimitBound(t *testing.T) {
+	etcd := &tcpq.Owner{PIDs: []int{9}, Comm: "etcd", Build: "go"}
 	goServer := &tcpq.Owner{PIDs: []int{9}, Comm: "api", Build: "go"}
 	nginx := &tcpq.Owner{PIDs: []int{9}, Comm: "nginx"}
 	tests := []struct {
@@ -158,9 +159,10 @@ func TestLimitBound(t *testing.T) {
 		limit uint32
 		want  tcpq.LimitBound
 	}{
-		{"a Go server at somaxconn", goServer, 4096, tcpq.BoundSomaxconn},
-		{"a Go server below it listened when it was lower", goServer, 128, tcpq.BoundSomaxconnAtListen},
-		{"a Go server above it listened when it was higher", goServer, 8192, tcpq.BoundSomaxconnAtListen},
+		{"etcd at somaxconn", etcd, 4096, tcpq.BoundSomaxconn},
+		{"etcd below it listened when it was lower", etcd, 128, tcpq.BoundSomaxconnAtListen},
+		{"any Go server may call listen by itself", goServer, 128, tcpq.BoundApplication},
+		{"etcd above it listened when it was higher", etcd, 8192, tcpq.BoundSomaxconnAtListen},
 		{"nginx may have been configured", nginx, 128, tcpq.BoundApplication},
 		{"nobody knows the program", nil, 8192, tcpq.BoundUnknown},
 	}

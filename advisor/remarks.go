@@ -156,7 +156,7 @@ func belowSomaxconn(l *subject) *Finding {
 	switch p := l.program(); {
 	case p == nil:
 		f.Why += "The program asked for that, or listened when the sysctl was lower; the kernel does not keep which."
-	case p.Asks.Somaxconn:
+	case p.takesAll():
 		f.Why += fmt.Sprintf("%s asks for as much as it may, so the sysctl was probably lower when it called listen(2): listening again is enough.", p.Name)
 	case p.Asks.Backlog > 0 && p.Asks.Backlog == int(l.l.Accept.Max):
 		f.Why += fmt.Sprintf("%d is what %s asks for unless it is configured.", p.Asks.Backlog, p.Name)
