@@ -43,9 +43,14 @@ func From(s *tcpq.Snapshot, w *tcpq.Window, r advisor.Report) *Inspection {
 		codes[f.Listener] = append(codes[f.Listener], string(f.Code))
 	}
 	owners := map[*tcpq.Owner]*Owner{nil: nil}
+	type asked struct { // what says who set a limit, within a namespace
+		owner *tcpq.Owner
+		limit uint32
+	}
 	for i := range s.Namespaces {
 		n := &s.Namespaces[i]
 		in.addNamespace(n, w)
+		bounds := map[asked]string{} // thousands of listeners have few owners
 		for j := range n.Listeners {
 			l := &n.Listeners[j]
 			owner, ok := owners[l.Owner]
@@ -54,6 +59,13 @@ func From(s *tcpq.Snapshot, w *tcpq.Window, r advisor.Report) *Inspection {
 				owners[l.Owner] = owner
 			}
 			out := listenerOf(n, l, w, owner)
+			key := asked{l.Owner, l.Accept.Max}
+			bound, ok := bounds[key]
+			if !ok {
+				bound = string(advisor.LimitBound(n, l))
+				bounds[key] = bound
+			}
+			out.LimitBoundBy = bound
 			out.Findings = append(out.Findings, codes[l]...)
 			in.Listeners = append(in.Listeners, out)
 		}
@@ -123,11 +135,10 @@ func listenerOf(n *tcpq.Namespace, l *tcpq.Listener, w *tcpq.Window, owner *Owne
 	out := Listener{
 		Netns: n.ID.Inode, Address: l.Addr.String(), Port: l.Port, Family: l.Family(), Protocol: "tcp",
 		Device: Text(l.Device), Inode: l.Inode, Cookie: hexCookie(l.Cookie),
-		AcceptQueue:  AcceptQueue{Length: l.Accept.Len, Limit: l.Accept.Max, Capacity: l.Accept.Capacity()},
-		SynQueue:     SynQueue{BoundBy: string(l.Syn.BoundBy), Members: l.Syn.Members},
-		LimitBoundBy: string(advisor.LimitBound(n, l)),
-		Owner:        owner,
-		Findings:     []string{},
+		AcceptQueue: AcceptQueue{Length: l.Accept.Len, Limit: l.Accept.Max, Capacity: l.Accept.Capacity()},
+		SynQueue:    SynQueue{BoundBy: string(l.Syn.BoundBy), Members: l.Syn.Members},
+		Owner:       owner,
+		Findings:    []string{},
 	}
 	if l.MPTCP {
 		out.Protocol = "mptcp"
