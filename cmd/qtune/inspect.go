@@ -111,11 +111,12 @@ func inspect(ctx context.Context, o inspectOptions) error {
 		return err
 	}
 	in = o.Filter.of(in)
+	all := len(in.Listeners)
 	if o.Problems {
 		in = problemsOnly(in)
 	}
 	sortListeners(in.Listeners, listenerOrders[o.Sort])
-	if err := o.write(in); err != nil {
+	if err := o.write(in, all); err != nil {
 		return err
 	}
 	if o.DetailedExitCode && hasCritical(in) {
@@ -124,19 +125,20 @@ func inspect(ctx context.Context, o inspectOptions) error {
 	return nil
 }
 
-// write shows an inspection in the form that was asked for.
-func (o *inspectOptions) write(in *inspection.Inspection) error {
+// write shows an inspection in the form that was asked for; all is how many
+// listeners there were before some were left out.
+func (o *inspectOptions) write(in *inspection.Inspection, all int) error {
 	output := o.Output
 	if output == "wide" {
 		output = "table"
 	}
-	return writeAs(o.Out, output, in, func() error { return o.writeTable(in) })
+	return writeAs(o.Out, output, in, func() error { return o.writeTable(in, all) })
 }
 
-func (o *inspectOptions) writeTable(in *inspection.Inspection) error {
+func (o *inspectOptions) writeTable(in *inspection.Inspection, all int) error {
 	return writeTable(o.Out, in, tableStyle{
 		Wide: o.Output == "wide", Width: terminalWidth(o.Out), Colour: wantsColour(o.Out), Brief: o.Brief,
-		Recorded: o.Global.Host != "", Filtered: o.Filter != filter{}, Problems: o.Problems,
+		Recorded: o.Global.Host != "", Filtered: o.Filter != filter{}, Problems: o.Problems, Of: all,
 	})
 }
 

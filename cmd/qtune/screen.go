@@ -26,6 +26,7 @@ type tableStyle struct {
 	Recorded bool // a recording is shown: it cannot be watched longer
 	Filtered bool // not everything was asked for
 	Problems bool // only what is wrong was
+	Of       int  // how many listeners there are, shown or not
 }
 
 // A screen writes an Inspection for people.
@@ -99,8 +100,12 @@ func (s *screen) head() {
 	if s.in.Window.Source == inspection.SourceNone {
 		when = "one snapshot"
 	}
+	listeners := count(len(s.in.Listeners), "listener")
+	if s.style.Problems {
+		listeners = fmt.Sprintf("%d of %s with a problem", len(s.in.Listeners), count(s.style.Of, "listener"))
+	}
 	s.say("%s, Linux %s: %s in %s, %s", s.in.Host.Name, s.in.Host.Kernel,
-		count(len(s.in.Listeners), "listener"), count(len(s.in.Namespaces), "network namespace"), when)
+		listeners, count(len(s.in.Namespaces), "network namespace"), when)
 }
 
 // listenerColumns are the columns, each with what stands in it.
