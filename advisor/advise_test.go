@@ -19,6 +19,14 @@ func burst(port uint16) part {
 	return part{port: port, limit: 10, queue: middle(11, 11), discards: middle(10, 20)}
 }
 
+// grouped makes parts members of one reuse-port group.
+func grouped(all ...part) []part {
+	for i := range all {
+		all[i].group = len(all)
+	}
+	return all
+}
+
 func TestFindings(t *testing.T) {
 	var (
 		overflows = map[tcpq.Counter][]uint64{
@@ -160,14 +168,14 @@ func TestFindings(t *testing.T) {
 		{
 			"one member of a group is full",
 			play{
-				listeners: []part{standing(10, 11), {port: 80, limit: 10}, {port: 80, limit: 10}, {port: 80, limit: 10}},
+				listeners: grouped(standing(10, 11), part{port: 80, limit: 10}, part{port: 80, limit: 10}, part{port: 80, limit: 10}),
 				moved:     with(opened(100), refused(2, 2, 0)),
 			},
 			[]string{"reuseport-imbalance:80"},
 		},
 		{
 			"all members of a group are full",
-			play{listeners: []part{standing(10, 11), standing(10, 11)}, moved: with(opened(3), refused(4, 4, 0))},
+			play{listeners: grouped(standing(10, 11), standing(10, 11)), moved: with(opened(3), refused(4, 4, 0))},
 			[]string{"application-slow:80", "application-slow:80"},
 		},
 		{

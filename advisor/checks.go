@@ -49,7 +49,11 @@ var checks = slices.Concat(acceptChecks, synChecks, remarks)
 // namespace. What a deeper cause explains is left out.
 func (s *scene) judge() []Finding {
 	var all []Finding
-	for _, l := range s.subjects {
+	for i := range s.subjects {
+		l := &s.subjects[i]
+		if l.uneventful() {
+			continue
+		}
 		ask := func(c *check) *Finding {
 			if c.listener == nil {
 				return nil

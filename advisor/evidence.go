@@ -139,8 +139,8 @@ func (l *subject) shared() string {
 // for.
 func (s *scene) discardersText() string {
 	var names []string
-	for _, l := range s.subjects {
-		if l.seen.Discards > 0 {
+	for i := range s.subjects {
+		if l := &s.subjects[i]; l.seen.Discards > 0 {
 			names = append(names, l.l.Name())
 		}
 	}

@@ -171,7 +171,8 @@ func atDefaults(s *scene) *Finding {
 	if somaxconn != tcpq.DefaultSomaxconn(s.snapshot.Kernel) {
 		return nil
 	}
-	for _, l := range s.subjects {
+	for i := range s.subjects {
+		l := &s.subjects[i]
 		if int64(l.l.Accept.Max) == somaxconn && (l.overflowed() && !l.standing() || !l.lost() && l.nearSamples() >= 2 && !l.standing()) {
 			return &Finding{
 				Why:      fmt.Sprintf("net.core.somaxconn is %d here, what every new namespace starts with, and it limits %s.", somaxconn, l.l.Name()),

@@ -21,7 +21,7 @@ type scene struct {
 	slots    []slot        // in which it was seen at both ends
 	moved    tcpq.Counters // in all of them
 	seconds  float64       // all of them together
-	subjects []*subject
+	subjects []subject
 }
 
 // A slot is one Delta of the scene.
@@ -40,14 +40,18 @@ func newScene(s *tcpq.Snapshot, w *tcpq.Window, p *policy.Policy, ns *tcpq.Names
 		}
 	}
 	groups := map[groupKey][]*subject{}
+	sc.subjects = make([]subject, len(ns.Listeners))
 	for i := range ns.Listeners {
-		l := &subject{scene: sc, l: &ns.Listeners[i]}
-		l.seen = w.Listener(tcpq.ListenerID{Netns: ns.ID, Cookie: l.l.Cookie})
-		sc.subjects = append(sc.subjects, l)
-		groups[groupOf(l.l)] = append(groups[groupOf(l.l)], l)
+		l := &sc.subjects[i]
+		*l = subject{scene: sc, l: &ns.Listeners[i], seen: w.Listener(tcpq.ListenerID{Netns: ns.ID, Cookie: ns.Listeners[i].Cookie})}
+		if l.l.Syn.Members > 1 {
+			groups[groupOf(l.l)] = append(groups[groupOf(l.l)], l)
+		}
 	}
-	for _, l := range sc.subjects {
-		l.group = groups[groupOf(l.l)]
+	for _, group := range groups {
+		for _, l := range group {
+			l.group = group
+		}
 	}
 	return sc
 }

@@ -40,6 +40,7 @@ type part struct {
 	synBound tcpq.SynBound
 	synMax   uint32
 	owner    *tcpq.Owner
+	group    int // members of its reuse-port group
 }
 
 // run plays it and returns the last snapshot and the window.
@@ -91,11 +92,14 @@ func (p *play) snapshot(i int) *tcpq.Snapshot {
 	}
 }
 
+// members is how many share a SYN queue; the parts of a group say so.
+func (p *part) members() int { return max(1, p.group) }
+
 func (p *part) at(i int, cookie uint64) tcpq.Listener {
 	l := tcpq.Listener{
 		Addr: netip.MustParseAddr("10.0.0.1"), Port: p.port, Inode: uint32(cookie), Cookie: cookie,
 		Accept:   tcpq.Queue{Max: p.limit},
-		Syn:      tcpq.SynQueue{MaxKnown: true, BoundBy: tcpq.SynBoundListener, Members: 1},
+		Syn:      tcpq.SynQueue{MaxKnown: true, BoundBy: tcpq.SynBoundListener, Members: p.members()},
 		Discards: p.past, DiscardsKnown: true, Owner: p.owner,
 	}
 	l.Syn.Max = p.limit + 1

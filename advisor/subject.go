@@ -17,7 +17,13 @@ type subject struct {
 	*scene
 	l     *tcpq.Listener
 	seen  tcpq.ListenerWindow
-	group []*subject // the members of its reuse-port group, itself among them
+	group []*subject // the members of its reuse-port group, itself among them; nil when it is alone
+}
+
+// uneventful reports whether there is nothing about it that any check looks at.
+func (l *subject) uneventful() bool {
+	return l.l.Accept.Len == 0 && l.seen.Peak == 0 && l.l.Discards == 0 && l.seen.Discards == 0 &&
+		l.seen.SynPeak == 0 && !l.seen.SynFull && !(l.lone() && len(l.slots) > 0)
 }
 
 // lost reports whether packets of new connections were refused that may be its.
@@ -134,8 +140,8 @@ func (l *subject) nothingAccepted() bool {
 // suspects returns the listeners of the namespace that may have lost packets in
 // the window.
 func (s *scene) suspects() (all []*subject) {
-	for _, l := range s.subjects {
-		if l.lost() {
+	for i := range s.subjects {
+		if l := &s.subjects[i]; l.lost() {
 			all = append(all, l)
 		}
 	}

@@ -132,8 +132,8 @@ func someFlood(s *scene) *Finding {
 	if s.cookiesUnanswered() == 0 || s.lone() {
 		return nil
 	}
-	for _, l := range s.subjects {
-		if l.seen.SynFull || l.flooded() {
+	for i := range s.subjects {
+		if l := &s.subjects[i]; l.seen.SynFull || l.flooded() {
 			return nil // the flood of that listener
 		}
 	}

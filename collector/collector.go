@@ -70,7 +70,8 @@ type Collector struct {
 	synSpent time.Duration          // on counting SYN queues
 	strays   []*host.Namespace      // met only as descriptors, while owners were looked for
 	searched map[int]bool           // processes whose descriptors were looked into
-	owners   map[uint64]*tcpq.Owner // as the last full pass found them, by the listener's cookie
+	named    *tcpq.Snapshot         // the last of a full pass: its listeners have owners
+	owners   map[uint64]*tcpq.Owner // of that, by the listener's cookie; nil until somebody asks
 	patients map[int]patient        // processes whose vitals were read, by pid
 }
 

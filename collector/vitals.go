@@ -28,7 +28,8 @@ type patient struct {
 func (p *pass) readVitals() {
 	c := p.collector
 	if p.full {
-		c.owners = map[uint64]*tcpq.Owner{}
+		c.named = p.snapshot
+		c.owners = nil
 	}
 	type waiting struct {
 		fill float64
@@ -39,13 +40,10 @@ func (p *pass) readVitals() {
 		n := &p.snapshot.Namespaces[i]
 		for j := range n.Listeners {
 			l := &n.Listeners[j]
-			if p.full && l.Owner != nil {
-				c.owners[l.Cookie] = l.Owner
-			}
 			if l.Accept.Len == 0 || !p.full && !l.Accept.Full() {
 				continue
 			}
-			if o := c.owners[l.Cookie]; o != nil && len(o.PIDs) > 0 {
+			if o := c.ownerOf(l); o != nil && len(o.PIDs) > 0 {
 				all = append(all, waiting{float64(l.Accept.Len) / float64(l.Accept.Capacity()), o.PIDs})
 			}
 		}
@@ -61,6 +59,23 @@ func (p *pass) readVitals() {
 			p.examine(pid)
 		}
 	}
+}
+
+// ownerOf returns the owner that the last full pass found.
+func (c *Collector) ownerOf(l *tcpq.Listener) *tcpq.Owner {
+	if l.Owner != nil || c.named == nil {
+		return l.Owner
+	}
+	if c.owners == nil {
+		c.owners = map[uint64]*tcpq.Owner{}
+		for i := range c.named.Namespaces {
+			for j := range c.named.Namespaces[i].Listeners {
+				was := &c.named.Namespaces[i].Listeners[j]
+				c.owners[was.Cookie] = was.Owner
+			}
+		}
+	}
+	return c.owners[l.Cookie]
 }
 
 // examine reads the vitals of one process, once in a pass.
