@@ -125,8 +125,10 @@ frontend web
 			s.must("write postgresql.conf", err)
 		},
 		argv: func(s *site) []string {
-			return []string{postgres("postgres"), "-D", filepath.Join(s.dir, "data"), "-c", "listen_addresses=127.0.0.1",
-				"-c", "dynamic_shared_memory_type=mmap", "-p", "8080", "-k", ""}
+			return []string{
+				postgres("postgres"), "-D", filepath.Join(s.dir, "data"), "-c", "listen_addresses=127.0.0.1",
+				"-c", "dynamic_shared_memory_type=mmap", "-p", "8080", "-k", "",
+			}
 		},
 	},
 	{
