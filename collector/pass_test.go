@@ -503,7 +503,7 @@ func TestSample(t *testing.T) {
 		t.Errorf("a full pass read %d sysctls and asked for %v, want all and INFO with SKMEMINFO", full, n.requests)
 	}
 	n.sysctls[tcpq.Somaxconn] = "1"
-	second, err := c.sample(t.Context(), h.found, first)
+	second, err := c.Sample(t.Context(), h.found, first)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -532,7 +532,7 @@ func TestSample(t *testing.T) {
 
 	// A namespace that is new has all of it read.
 	h.found.Namespaces[0].Cookie++
-	if _, err := c.sample(t.Context(), h.found, third); err != nil || n.sysReads != 3*full {
+	if _, err := c.Sample(t.Context(), h.found, third); err != nil || n.sysReads != 3*full {
 		t.Errorf("a sample of a new namespace read %d sysctls, %v, want all", n.sysReads-2*full, err)
 	}
 }

@@ -34,7 +34,7 @@ func (c *Collector) Watch(ctx context.Context, span time.Duration, slots int) (*
 	for clock.next(ctx, time.Since(began)) {
 		c.opts.Progress("watching", clock.slot, slots)
 		began = time.Now()
-		cur, err := c.sample(ctx, found, w.last)
+		cur, err := c.Sample(ctx, found, w.last)
 		if err != nil && ctx.Err() == nil {
 			return nil, nil, err
 		}
@@ -81,7 +81,7 @@ func (c *Collector) Replay(ctx context.Context, rec *host.Recording) (*tcpq.Snap
 		if err != nil {
 			return nil, nil, err
 		}
-		cur, err := c.sample(ctx, found, w.last)
+		cur, err := c.Sample(ctx, found, w.last)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -96,9 +96,10 @@ func (c *Collector) Replay(ctx context.Context, rec *host.Recording) (*tcpq.Snap
 	return s, &w.window, nil
 }
 
-// sample reads what changes from one moment to the next: listeners, counters,
-// and the SYN queues that matter.
-func (c *Collector) sample(ctx context.Context, found host.Found, prev *tcpq.Snapshot) (*tcpq.Snapshot, error) {
+// Sample reads what changes of these namespaces from one moment to the next:
+// listeners, counters, and the SYN queues that matter. It names no owners. Without
+// prev it reads the sysctls, too.
+func (c *Collector) Sample(ctx context.Context, found host.Found, prev *tcpq.Snapshot) (*tcpq.Snapshot, error) {
 	p, err := c.newPass(found, prev)
 	if err != nil {
 		return nil, err
