@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -30,10 +31,12 @@ type lab struct {
 
 	listeners []*listener
 	accepted  []int
+
+	closing *sync.WaitGroup
 }
 
 // openLab makes the lab of the calling thread's namespace, which is ns.
-func openLab(ctx context.Context, live *host.Live, ns *host.PrivateNamespace) (*lab, error) {
+func (r *runner) openLab(ns *host.PrivateNamespace) (*lab, error) {
 	if err := stayOnOneCPU(); err != nil {
 		return nil, err
 	}
@@ -41,13 +44,13 @@ func openLab(ctx context.Context, live *host.Live, ns *host.PrivateNamespace) (*
 	if err != nil {
 		return nil, permission(err)
 	}
-	p, err := openPeers(ctx, lo)
+	p, err := openPeers(r.ctx, lo)
 	if err != nil {
 		return nil, permission(err)
 	}
 	return &lab{
-		ctx: ctx, ns: ns, peers: p,
-		collector: collector.New(live, collector.Options{Syn: collector.SynAll}),
+		ctx: r.ctx, ns: ns, peers: p, closing: &r.closing,
+		collector: collector.New(r.live, collector.Options{Syn: collector.SynAll}),
 		found:     host.Found{Namespaces: []*host.Namespace{ns.Namespace()}},
 	}, nil
 }
@@ -87,7 +90,7 @@ func (l *lab) close() {
 	for _, s := range l.listeners {
 		s.close()
 	}
-	l.peers.close()
+	l.closing.Go(l.peers.close)
 }
 
 // set sets a sysctl of the lab.

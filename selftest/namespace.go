@@ -53,7 +53,7 @@ func (t *trial) inChild(f func(*trial) error) error {
 	}
 	defer ns.Close()
 	return ns.Do(func() error {
-		l, err := openLab(t.ctx, t.runner.live, ns)
+		l, err := t.runner.openLab(ns)
 		if err != nil {
 			return err
 		}

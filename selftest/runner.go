@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/qtune/qtune/host"
@@ -55,6 +56,10 @@ type runner struct {
 	patience time.Duration // that is left
 	rule     string        // being tried
 	results  []Result
+
+	// closing is the packet sockets that are being closed: each waits for all
+	// CPUs, and nobody has to wait for it.
+	closing sync.WaitGroup
 }
 
 // mayTry makes a namespace with all that experiments need, to see whether that is
@@ -78,7 +83,7 @@ func (r *runner) inLab(f func(*lab) error) error {
 	}
 	defer ns.Close()
 	return ns.Do(func() error {
-		l, err := openLab(r.ctx, r.live, ns)
+		l, err := r.openLab(ns)
 		if err != nil {
 			return err
 		}
@@ -145,15 +150,15 @@ type want struct {
 // makes that a result; movements are then counted from here. Step is added to the
 // name of the case.
 func (t *trial) check(step string, wants ...want) error {
-	if err := t.peers.settle(); err != nil {
-		return err
-	}
 	r := t.runner
 	result := Result{Rule: r.rule, Case: join(t.name, step), Outcome: Pass}
 	began := time.Now()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for {
+		if err := t.peers.settle(); err != nil {
+			return err
+		}
 		v, err := t.read()
 		if err != nil {
 			return err

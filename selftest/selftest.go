@@ -121,6 +121,7 @@ func Run(ctx context.Context, live *host.Live, o Options) ([]Result, error) {
 		}
 		r.kernel = info.Kernel
 	}
+	defer r.closing.Wait()
 	if err := r.mayTry(); err != nil {
 		return nil, err
 	}
