@@ -5,6 +5,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -41,7 +42,7 @@ func (l *Live) newNamespace(from *PrivateNamespace) (*PrivateNamespace, error) {
 			}
 		}
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return meaning(os.NewSyscallError("unshare", err))
+			return needs("CAP_SYS_ADMIN", os.NewSyscallError("unshare", err))
 		}
 		return n.open()
 	})
@@ -68,9 +69,17 @@ func (n *PrivateNamespace) open() (err error) {
 	n.Cookie = diag.Netns()
 	diag.Close()
 	if err := setUp("lo"); err != nil {
-		return fmt.Errorf("set lo up: %w", meaning(err))
+		return fmt.Errorf("set lo up: %w", needs("CAP_NET_ADMIN", err))
 	}
 	return nil
+}
+
+// needs says of what is not permitted which capability it needs.
+func needs(capability string, err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w, it needs %s: %w", ErrPermission, capability, err)
+	}
+	return meaning(err)
 }
 
 // Close lets the namespace go.

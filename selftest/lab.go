@@ -42,11 +42,11 @@ func (r *runner) openLab(ns *host.PrivateNamespace) (*lab, error) {
 	}
 	lo, err := layStreet()
 	if err != nil {
-		return nil, permission(err)
+		return nil, permission(err, "CAP_NET_ADMIN")
 	}
 	p, err := openPeers(r.ctx, lo)
 	if err != nil {
-		return nil, permission(err)
+		return nil, permission(err, "CAP_NET_RAW and CAP_NET_ADMIN")
 	}
 	return &lab{
 		ctx: r.ctx, ns: ns, peers: p, closing: &r.closing,
@@ -55,10 +55,10 @@ func (r *runner) openLab(ns *host.PrivateNamespace) (*lab, error) {
 	}, nil
 }
 
-// permission marks what the kernel does not allow.
-func permission(err error) error {
+// permission says of what the kernel does not allow what it needs.
+func permission(err error, needs string) error {
 	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("%w: %w", host.ErrPermission, err)
+		return fmt.Errorf("%w: it needs %s: %w", host.ErrPermission, needs, err)
 	}
 	return err
 }

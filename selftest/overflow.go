@@ -26,8 +26,8 @@ func tryFullAtSyn(r *runner) {
 				if _, err := t.peers.syn(x.port, syns); err != nil {
 					return err
 				}
-				return t.check("", acceptQueue(x).is(fullLimit+1), synQueue(x).is(0), synAcks.is(0), resets.is(0),
-					counter(tcpq.ListenOverflows).is(syns), counter(tcpq.ListenDrops).is(syns))
+				return t.check("", counter(tcpq.ListenOverflows).is(syns), synAcks.is(0), resets.is(0),
+					counter(tcpq.ListenDrops).is(syns), acceptQueue(x).is(fullLimit+1), synQueue(x).is(0))
 			})
 		}
 	}
@@ -80,7 +80,7 @@ func tryFullAtAck(r *runner) {
 			if abort == 1 {
 				halfOpen, rsts = 0, late
 			}
-			if err := t.check(fmt.Sprintf("%d final ACKs", late), acceptQueue(x).is(fullLimit+1), synQueue(x).is(halfOpen), resets.is(rsts),
+			if err := t.check(fmt.Sprintf("%d final ACKs", late), synQueue(x).is(halfOpen), resets.is(rsts), acceptQueue(x).is(fullLimit+1),
 				counter(tcpq.ListenOverflows).is(late), counter(tcpq.ListenDrops).is(late), counter(tcpq.EmbryonicRsts).is(rsts)); err != nil {
 				return err
 			}
@@ -123,8 +123,8 @@ func tryFullAtCookieAck(r *runner) {
 			if err := t.peers.each(peers, ACK, ""); err != nil {
 				return err
 			}
-			if err := t.check(fmt.Sprintf("%d final ACKs", late), acceptQueue(x).is(fullLimit+1), synQueue(x).is(0), resets.is(0),
-				counter(tcpq.SyncookiesRecv).is(late), counter(tcpq.ListenOverflows).is(late), counter(tcpq.ListenDrops).is(late)); err != nil {
+			if err := t.check(fmt.Sprintf("%d final ACKs", late), counter(tcpq.SyncookiesRecv).is(late), counter(tcpq.ListenOverflows).is(late),
+				acceptQueue(x).is(fullLimit+1), synQueue(x).is(0), resets.is(0), counter(tcpq.ListenDrops).is(late)); err != nil {
 				return err
 			}
 			if err := t.takeOut(x, fullLimit+1); err != nil {

@@ -99,7 +99,7 @@ func refusal(call string, err error) error {
 // tryResize sets the limit of a listener that another process holds, from a
 // thread of another namespace.
 func tryResize(r *runner) {
-	r.do("somaxconn 100 there, 4096 here", func(t *trial) error {
+	r.do("", func(t *trial) error {
 		x, err := t.listenWith(100, 0, 0, 4)
 		if err != nil {
 			return err
@@ -120,7 +120,7 @@ func tryResize(r *runner) {
 		if err := t.peers.connect(x.port, 10); err != nil {
 			return err
 		}
-		if err := t.check("listen(4), 10 clients", limitOf(x).is(4), acceptQueue(x).is(5)); err != nil {
+		if err := t.check("somaxconn 100 there, 4096 here, listen(4), 10 clients", limitOf(x).is(4), acceptQueue(x).is(5)); err != nil {
 			return err
 		}
 		for _, s := range []struct {

@@ -40,7 +40,7 @@ func (g group) others() quantity {
 // tryReusePort fills the members of a group, and one of them alone.
 func tryReusePort(r *runner) {
 	const members, backlog, full = 4, 2, 3
-	r.do(fmt.Sprintf("one of %d members stuck, limit %d", members, backlog), func(t *trial) error {
+	r.do(fmt.Sprintf("one of %d members stuck", members), func(t *trial) error {
 		g, err := t.listenGroup(members, backlog)
 		if err != nil {
 			return err
@@ -57,13 +57,13 @@ func tryReusePort(r *runner) {
 				return err
 			}
 		}
-		if err := t.check("", acceptQueue(stuck).of("the stuck member").is(full), g.others().is(0)); err != nil {
+		if err := t.check(fmt.Sprintf("limit %d, %d clients", backlog, peers), acceptQueue(stuck).of("the stuck").is(full), g.others().is(0)); err != nil {
 			return err
 		}
 		if _, err := t.peers.syn(stuck.port, peers); err != nil {
 			return err
 		}
-		return t.check(fmt.Sprintf("%d more SYNs", peers), g.others().is(0), refusedElsewhere(stuck).is(0), someRefused().is(1))
+		return t.check(fmt.Sprintf("%d more SYNs", peers), someRefused().is(1), refusedElsewhere(stuck).is(0), g.others().is(0))
 	})
 	r.do(fmt.Sprintf("%d members with limit %d, 200 clients", members, backlog), func(t *trial) error {
 		g, err := t.listenGroup(members, backlog)
@@ -77,7 +77,7 @@ func tryReusePort(r *runner) {
 		if err := t.peers.connect(g[0].port, clients); err != nil {
 			return err
 		}
-		return t.check("", acceptQueue(g[0]).of("the first member").is(full), g.others().is((members-1)*full),
+		return t.check("", acceptQueue(g[0]).of("the first").is(full), g.others().is((members-1)*full),
 			counter(tcpq.ListenOverflows).is(clients-members*full))
 	})
 }
@@ -108,7 +108,7 @@ func someRefused() quantity {
 func tryMigrate(r *runner) {
 	const each = 20
 	for _, migrate := range []int64{1, 0} {
-		r.do(fmt.Sprintf("tcp_migrate_req %d, %d clients and %d half-open peers at two members, one is closed", migrate, each, each), func(t *trial) error {
+		r.do(fmt.Sprintf("tcp_migrate_req %d, one of two is closed, %d clients", migrate, each), func(t *trial) error {
 			err := t.set(tcpq.TCPMigrateReq, migrate)
 			if errors.Is(err, host.ErrAbsent) {
 				return untried("this kernel has no tcp_migrate_req, which came with 5.14")
@@ -148,7 +148,7 @@ func tryMigrate(r *runner) {
 			if err := t.peers.each(halfOpen, ACK, ""); err != nil {
 				return err
 			}
-			return t.check("the half-open peers answer", acceptQueue(g[1]).of("the other").is(2*each), resets.is(0))
+			return t.check(fmt.Sprintf("%d half-open peers answer", each), acceptQueue(g[1]).of("the other").is(2*each), resets.is(0))
 		})
 	}
 }

@@ -15,8 +15,7 @@ package selftest
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/qtune/qtune/host"
@@ -43,29 +42,11 @@ type Fact struct {
 
 // A Result is one case of a rule.
 type Result struct {
-	Rule    string  `json:"rule"`
+	Rule    string  `json:"-"` // its ID
 	Case    string  `json:"case,omitempty"`
 	Outcome Outcome `json:"outcome"`
 	Why     string  `json:"why,omitempty"` // it was skipped, or is broken
 	Facts   []Fact  `json:"facts,omitempty"`
-}
-
-// Predicted returns what the rule predicts, in words.
-func (r *Result) Predicted() string {
-	return r.list(func(f Fact) int64 { return f.Predicted })
-}
-
-// Observed returns what was observed, in words.
-func (r *Result) Observed() string {
-	return r.list(func(f Fact) int64 { return f.Observed })
-}
-
-func (r *Result) list(number func(Fact) int64) string {
-	parts := make([]string, len(r.Facts))
-	for i, f := range r.Facts {
-		parts[i] = f.Name + " " + strconv.FormatInt(number(f), 10)
-	}
-	return strings.Join(parts, ", ")
 }
 
 // A Rule is one that selftest tries, or says why not.
@@ -96,13 +77,9 @@ type Options struct {
 	Patience time.Duration
 }
 
-// Rules returns what is tried, in order.
-func Rules() []Rule {
-	all := make([]Rule, len(experiments))
-	for i := range experiments {
-		all[i] = experiments[i].about()
-	}
-	return all
+// Wrong returns the facts that were not observed as predicted.
+func (r *Result) Wrong() []Fact {
+	return slices.DeleteFunc(slices.Clone(r.Facts), func(f Fact) bool { return f.Predicted == f.Observed })
 }
 
 // Run tries the rules on the kernel of the live host. The error is one that keeps

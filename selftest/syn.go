@@ -126,7 +126,7 @@ func (c synCase) predict(v tcpq.Version, x *listener) []want {
 // tryProvenPeers lets clients come whose round-trip time the kernel has kept.
 func tryProvenPeers(r *runner) {
 	const maxSyn, tooMany, clients = 16, 3, 5
-	r.do(fmt.Sprintf("tcp_max_syn_backlog %d, reached by others", maxSyn), func(t *trial) error {
+	r.do(fmt.Sprintf("tcp_max_syn_backlog %d", maxSyn), func(t *trial) error {
 		x, err := t.listenWith(4096, maxSyn, 0, 500)
 		if err != nil {
 			return err
