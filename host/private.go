@@ -68,7 +68,7 @@ func (n *PrivateNamespace) open() (err error) {
 	}
 	n.Cookie = diag.Netns()
 	diag.Close()
-	if err := setUp("lo"); err != nil {
+	if err := LoopbackUp(); err != nil {
 		return fmt.Errorf("set lo up: %w", needs("CAP_NET_ADMIN", err))
 	}
 	return nil
@@ -137,4 +137,19 @@ func inOwnThread(f func() error) error {
 	done := make(chan error, 1)
 	go onOwnThread(func() { done <- f() })
 	return <-done
+}
+
+// LoopbackUp sets lo of the calling thread's namespace up.
+func LoopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	ifr, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
 }

@@ -34,7 +34,7 @@ func probeHere() (tcpq.SynFullTest, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return "", meaning(err)
 	}
-	if err := setUp("lo"); err != nil {
+	if err := LoopbackUp(); err != nil {
 		return "", fmt.Errorf("set lo up: %w", err)
 	}
 	if err := os.WriteFile("/proc/sys/net/ipv4/tcp_syncookies", []byte("0"), 0); err != nil {
@@ -51,21 +51,6 @@ func (l *Live) synFull(v tcpq.Version) tcpq.SynFullTest {
 		l.synFullTest, _ = ProbeSynFull() // not permitted: the version has to do
 	}
 	return l.synFullTest
-}
-
-// setUp sets an interface of the calling thread's namespace up.
-func setUp(device string) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	ifr, err := unix.NewIfreq(device)
-	if err != nil {
-		return err
-	}
-	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
 }
 
 // answerMilliseconds is how long a SYN on loopback may take to be answered: it

@@ -18,6 +18,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/qtune/qtune/host"
 )
 
 // childVariable makes the test binary a child process of the laboratory.
@@ -194,7 +196,7 @@ func (p *Process) prepare() error {
 		}
 	}
 	if p.NewNet {
-		if err := loUp(); err != nil {
+		if err := host.LoopbackUp(); err != nil {
 			return fmt.Errorf("set lo up: %w", err)
 		}
 	}
@@ -252,7 +254,7 @@ func (m *Mount) bindAll() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return os.NewSyscallError("unshare", err)
 		}
-		if err := loUp(); err != nil {
+		if err := host.LoopbackUp(); err != nil {
 			return err
 		}
 		if _, err := listenAll(m.Listen); err != nil {

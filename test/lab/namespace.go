@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/qtune/qtune/host"
 )
 
 // A Namespace is a network namespace made for a test. Until the test ends or
@@ -30,12 +32,11 @@ type Namespace struct {
 // NewNamespace makes a network namespace whose lo is up.
 func NewNamespace(t testing.TB) *Namespace {
 	t.Helper()
-	n := &Namespace{t: t}
-	onThread(t, func() {
-		must(t, "unshare", unix.Unshare(unix.CLONE_NEWNET))
-		n.openCurrent()
-		must(t, "set lo up", loUp())
-	})
+	live, err := host.NewLive("/")
+	must(t, "read this host", err)
+	ns, err := live.NewNamespace()
+	must(t, "make a namespace", err)
+	n := &Namespace{Inode: ns.Inode, Cookie: ns.Cookie, t: t, file: ns.File()}
 	t.Cleanup(n.Release)
 	return n
 }
@@ -50,14 +51,6 @@ func NamespaceOf(t testing.TB, pid int) *Namespace {
 	n.Do(n.identify)
 	t.Cleanup(n.Release)
 	return n
-}
-
-// openCurrent makes n the namespace the calling thread is in.
-func (n *Namespace) openCurrent() {
-	f, err := os.Open("/proc/thread-self/ns/net")
-	must(n.t, "open the new namespace", err)
-	n.file = f
-	n.identify()
 }
 
 func (n *Namespace) identify() {
@@ -206,19 +199,4 @@ func (n *Namespace) Mount(path string) (unmount func()) {
 	})
 	n.t.Cleanup(unmount)
 	return unmount
-}
-
-// loUp sets the loopback of the calling thread's namespace up.
-func loUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	ifr, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
 }

@@ -5,11 +5,10 @@
 package lab
 
 import (
-	"encoding/binary"
 	"net"
 	"net/netip"
 
-	"golang.org/x/sys/unix"
+	"github.com/qtune/qtune/selftest"
 )
 
 // The addresses of a Wire's near end.
@@ -25,11 +24,9 @@ var (
 type Wire struct {
 	Device string // the near end
 
-	ns    *Namespace
-	fd    int // AF_PACKET
-	far   int // index of the far end
-	near  [8]byte
-	peers uint32
+	ns     *Namespace
+	forger *selftest.Forger
+	peers  uint32
 }
 
 // NewWire makes a veth pair whose near end has this name.
@@ -52,30 +49,28 @@ func (n *Namespace) NewWire(device string) *Wire {
 	for _, name := range []string{"all", device} {
 		n.SetSysctl("net.ipv4.conf."+name+".rp_filter", "0")
 	}
-	w := &Wire{Device: device, ns: n, fd: -1}
+	w := &Wire{Device: device, ns: n}
 	n.Do(func() {
 		nearIf, err := net.InterfaceByName(device)
 		must(n.t, "find the near end", err)
-		copy(w.near[:], nearIf.HardwareAddr)
 		farIf, err := net.InterfaceByName(far)
 		must(n.t, "find the far end", err)
-		w.far = farIf.Index
-		w.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		must(n.t, "open a packet socket", err)
+		w.forger, err = selftest.NewForger(farIf.Index, nearIf.HardwareAddr)
+		must(n.t, "forge", err)
 	})
-	n.t.Cleanup(func() { unix.Close(w.fd) })
+	n.t.Cleanup(w.forger.Close)
 	return w
 }
 
-// A Segment is a kind of forged TCP segment.
-type Segment byte
+// A Segment is a kind of forged TCP segment: the flags of its header.
+type Segment = selftest.Flags
 
-// Segments: the flags of the TCP header.
+// Segments.
 const (
 	NULL Segment = 0
-	FIN  Segment = 1
-	SYN  Segment = 2
-	RST  Segment = 4
+	FIN          = selftest.FIN
+	SYN          = selftest.SYN
+	RST          = selftest.RST
 )
 
 // Send sends one segment from each of count new peers.
@@ -83,7 +78,7 @@ func (w *Wire) Send(dst netip.AddrPort, kind Segment, count int) {
 	w.ns.t.Helper()
 	for range count {
 		w.peers++
-		w.send(dst, w.peers, kind, forgedSeq, nil)
+		w.send(dst, kind, 0, "")
 	}
 }
 
@@ -92,7 +87,7 @@ func (w *Wire) SendData(dst netip.AddrPort, kind Segment, count int) {
 	w.ns.t.Helper()
 	for range count {
 		w.peers++
-		w.send(dst, w.peers, kind, forgedSeq, []byte("hello"))
+		w.send(dst, kind, 0, "hello")
 	}
 }
 
@@ -102,94 +97,19 @@ func (w *Wire) HealthCheck(dst netip.AddrPort, count int) {
 	w.ns.t.Helper()
 	for range count {
 		w.peers++
-		w.send(dst, w.peers, SYN, forgedSeq, nil)
-		w.send(dst, w.peers, RST, forgedSeq+1, nil)
+		w.send(dst, SYN, 0, "")
+		w.send(dst, RST, 1, "")
 	}
 }
 
 // forgedSeq is where the sequence numbers of forged peers begin.
 const forgedSeq = 1000
 
-func (w *Wire) send(dst netip.AddrPort, peer uint32, kind Segment, seq uint32, data []byte) {
+// send sends a segment of the newest peer.
+func (w *Wire) send(dst netip.AddrPort, kind Segment, offset uint32, data string) {
 	w.ns.t.Helper()
-	to := &unix.SockaddrLinklayer{Ifindex: w.far, Halen: 6, Addr: w.near}
-	src := peerAddr(peer, dst.Addr().Is4())
-	tcp := tcpSegment(src, dst, kind, seq, data)
-	var packet []byte
-	if dst.Addr().Is4() {
-		to.Protocol = networkOrder(unix.ETH_P_IP)
-		packet = append(ipv4Header(src.Addr(), dst.Addr(), len(tcp)), tcp...)
-	} else {
-		to.Protocol = networkOrder(unix.ETH_P_IPV6)
-		packet = append(ipv6Header(src.Addr(), dst.Addr(), len(tcp)), tcp...)
-	}
-	must(w.ns.t, "send a forged segment", unix.Sendto(w.fd, packet, 0, to))
-}
-
-// peerAddr returns the address and port of forged peer n.
-func peerAddr(n uint32, v4 bool) netip.AddrPort {
-	port := uint16(1024 + n%60000)
-	if v4 {
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), port)
-	}
-	a := netip.MustParseAddr("fd00:10::").As16()
-	binary.BigEndian.PutUint32(a[12:], n)
-	return netip.AddrPortFrom(netip.AddrFrom16(a), port)
-}
-
-func tcpSegment(src, dst netip.AddrPort, kind Segment, seq uint32, data []byte) []byte {
-	const header, mss = 20, 4
-	b := make([]byte, header+mss, header+mss+len(data))
-	binary.BigEndian.PutUint16(b[0:], src.Port())
-	binary.BigEndian.PutUint16(b[2:], dst.Port())
-	binary.BigEndian.PutUint32(b[4:], seq)
-	b[12] = (header + mss) / 4 << 4
-	b[13] = byte(kind)
-	binary.BigEndian.PutUint16(b[14:], 65535)
-	copy(b[header:], []byte{2, 4, 0x05, 0xb4})
-	b = append(b, data...)
-	pseudo := append(src.Addr().AsSlice(), dst.Addr().AsSlice()...)
-	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(b)))
-	pseudo = binary.BigEndian.AppendUint32(pseudo, unix.IPPROTO_TCP)
-	binary.BigEndian.PutUint16(b[16:], checksum(append(pseudo, b...)))
-	return b
-}
-
-func ipv4Header(src, dst netip.Addr, payload int) []byte {
-	b := make([]byte, 20)
-	b[0], b[8], b[9] = 0x45, 64, unix.IPPROTO_TCP
-	binary.BigEndian.PutUint16(b[2:], uint16(len(b)+payload))
-	copy(b[12:], src.AsSlice())
-	copy(b[16:], dst.AsSlice())
-	binary.BigEndian.PutUint16(b[10:], checksum(b))
-	return b
-}
-
-func ipv6Header(src, dst netip.Addr, payload int) []byte {
-	b := make([]byte, 40)
-	b[0], b[6], b[7] = 0x60, unix.IPPROTO_TCP, 64
-	binary.BigEndian.PutUint16(b[4:], uint16(payload))
-	copy(b[8:], src.AsSlice())
-	copy(b[24:], dst.AsSlice())
-	return b
-}
-
-// checksum is that of the internet protocols (RFC 1071).
-func checksum(b []byte) uint16 {
-	var sum uint32
-	for i := 0; i < len(b); i += 2 {
-		sum += uint32(b[i]) << 8
-		if i+1 < len(b) {
-			sum += uint32(b[i+1])
-		}
-	}
-	for sum>>16 != 0 {
-		sum = sum&0xffff + sum>>16
-	}
-	return ^uint16(sum)
-}
-
-// networkOrder puts a number into the byte order that AF_PACKET wants.
-func networkOrder(n uint16) uint16 {
-	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, n))
+	must(w.ns.t, "forge", w.forger.Send(selftest.Segment{
+		From: selftest.PeerAddr(w.peers, dst.Addr().Is4()), To: dst,
+		Flags: kind, Seq: forgedSeq + offset, Data: []byte(data),
+	}))
 }
