@@ -195,7 +195,7 @@ func (t *trial) dial(x *listener) error {
 	}
 	t.accepted = append(t.accepted, fd)
 	err = unix.Connect(fd, &unix.SockaddrInet4{Addr: server.As4(), Port: int(x.port)})
-	if err != nil && err != unix.EINPROGRESS { //nolint:errorlint // a bare errno
+	if err != nil && err != unix.EINPROGRESS {
 		return fmt.Errorf("connect: %w", err)
 	}
 	return nil

@@ -7,7 +7,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/selftest"
@@ -109,20 +107,14 @@ func runSelftest(ctx context.Context, o selftestOptions) error {
 }
 
 func (o *selftestOptions) write(report *selftest.Report) error {
-	switch o.Output {
-	case "json":
-		e := json.NewEncoder(o.Out)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(report)
-	case "yaml":
-		b, err := yaml.Marshal(report)
-		if err != nil {
-			return err
-		}
-		_, err = o.Out.Write(b)
-		return err
+	output := o.Output
+	if output == "wide" {
+		output = "table"
 	}
+	return writeAs(o.Out, output, report, func() error { return o.writeTable(report) })
+}
+
+func (o *selftestOptions) writeTable(report *selftest.Report) error {
 	w := newWriter(o.Out)
 	width, colour := terminalWidth(o.Out), wantsColour(o.Out)
 	fmt.Fprintf(w, "Linux %s: the rules of the listen queues, tried\n\n", report.Kernel)
@@ -138,8 +130,12 @@ func (o *selftestOptions) write(report *selftest.Report) error {
 // selftestTable has a row for each rule, with one of its cases.
 func selftestTable(report *selftest.Report) *table {
 	t := &table{columns: []column{
-		{title: "OK"}, {title: "RULE", least: 12}, {title: "CASES", right: true},
-		{title: "ONE OF THEM", least: 12}, {title: "PREDICTED", least: 12}, {title: "OBSERVED", least: 12},
+		{title: "OK"},
+		{title: "RULE", least: 12},
+		{title: "CASES", right: true},
+		{title: "ONE OF THEM", least: 12},
+		{title: "PREDICTED", least: 12},
+		{title: "OBSERVED", least: 12},
 	}}
 	for i := range report.Rules {
 		g := &report.Rules[i]
