@@ -5,10 +5,8 @@
 package lab
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +37,8 @@ type Process struct {
 
 	UID    int // the user it becomes; 0 stays root
 	Listen []Socket
+	Files  uint64 // RLIMIT_NOFILE it gives itself; 0 leaves it
+	Plain  bool   // its executable does not tell that Go made it
 
 	Exec []string // a program it becomes, instead of staying
 }
@@ -54,17 +54,12 @@ type Mount struct {
 // A Child is a child process that runs.
 type Child struct {
 	PID       int
-	Listeners []Held
+	Listeners []*Held
 
-	t   testing.TB
-	cmd *exec.Cmd
-}
-
-// Held is a listener of another process.
-type Held struct {
-	Socket
-	Inode  uint32
-	Cookie uint64
+	t       testing.TB
+	cmd     *exec.Cmd
+	orders  *json.Encoder
+	reports *json.Decoder
 }
 
 // Main runs the tests of a package, or the child process this binary was started
@@ -82,13 +77,18 @@ func Main(m *testing.M) {
 	runtime.LockOSThread()
 	code := m.Run()
 	removeBinary()
+	removePlain()
 	os.Exit(code)
 }
 
 // Start starts a child in the caller's namespaces and waits until it is ready.
 func Start(t testing.TB, p Process) *Child {
 	t.Helper()
-	return start(t, exec.CommandContext(t.Context(), "/proc/self/exe"), p)
+	self := "/proc/self/exe"
+	if p.Plain {
+		self = plainSelf(t)
+	}
+	return start(t, exec.CommandContext(t.Context(), self), p)
 }
 
 // StartAs is [Start] of a copy of the test binary under a path of the caller's
@@ -120,16 +120,17 @@ func start(t testing.TB, cmd *exec.Cmd, p Process) *Child {
 	stdout, err := cmd.StdoutPipe()
 	must(t, "pipe", err)
 	must(t, "start a child", cmd.Start())
-	c := &Child{PID: cmd.Process.Pid, t: t, cmd: cmd}
+	c := &Child{PID: cmd.Process.Pid, t: t, cmd: cmd, orders: json.NewEncoder(stdin), reports: json.NewDecoder(stdout)}
 	t.Cleanup(func() {
 		c.Kill()
 		stdin.Close()
 	})
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	if err != nil {
+	if err := c.reports.Decode(&c.Listeners); err != nil {
 		t.Fatalf("lab: a child was not ready: %v", err)
 	}
-	must(t, "read what a child holds", json.Unmarshal(line, &c.Listeners))
+	for i, h := range c.Listeners {
+		h.child, h.index = c, i
+	}
 	return c
 }
 
@@ -181,11 +182,15 @@ func child(job string) error {
 	if err != nil {
 		return err
 	}
+	if p.Files != 0 {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: p.Files, Max: p.Files}); err != nil {
+			return os.NewSyscallError("set RLIMIT_NOFILE", err)
+		}
+	}
 	if err := json.NewEncoder(os.Stdout).Encode(held); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
+	return obey(held)
 }
 
 // prepare makes the process what it is to be.
@@ -272,14 +277,17 @@ func (m *Mount) bindAll() error {
 }
 
 // listenAll opens listeners that stay open until the process ends.
-func listenAll(all []Socket) ([]Held, error) {
-	held := []Held{}
+func listenAll(all []Socket) ([]*Held, error) {
+	held := []*Held{}
 	for _, s := range all {
 		fd, port, err := open(s)
 		if err != nil {
 			return nil, err
 		}
-		h := Held{Socket: s}
+		h := &Held{Socket: s, fd: fd}
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return nil, os.NewSyscallError("make a listener non-blocking", err)
+		}
 		h.Port = port
 		if h.Inode, h.Cookie, err = identity(fd); err != nil {
 			return nil, err

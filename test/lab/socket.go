@@ -88,15 +88,15 @@ func (l *Listener) Queue() (length, limit uint32) {
 
 // AddrPort returns where a client finds the listener: a wildcard stands for the
 // loopback address of its family.
-func (l *Listener) AddrPort() netip.AddrPort {
-	addr := netip.MustParseAddr(l.Addr)
+func (s *Socket) AddrPort() netip.AddrPort {
+	addr := netip.MustParseAddr(s.Addr)
 	switch addr {
 	case netip.IPv4Unspecified():
 		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	case netip.IPv6Unspecified():
 		addr = netip.IPv6Loopback()
 	}
-	return netip.AddrPortFrom(addr, l.Port)
+	return netip.AddrPortFrom(addr, s.Port)
 }
 
 // Connect opens connections to dst which stay until the test ends. They do not
