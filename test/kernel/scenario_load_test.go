@@ -39,6 +39,11 @@ func loadRows() []row {
 			p.stand(l, 1)
 			p.peaked(l, 1, 1)
 		}},
+		{"half a queue that stands while nobody comes is no finding yet", func(p *play) {
+			l := p.listen(lab.Socket{Addr: loopback4, Port: 80, Backlog: 100})
+			p.stand(l, 50)
+			p.peaked(l, 50, 50)
+		}},
 		{"a short queue that never gets empty is no finding at a server that keeps up", func(p *play) {
 			l := p.listen(lab.Socket{Addr: loopback4, Port: 80, Backlog: 200})
 			l.Serve(lab.Serve{Every: 20 * ms, Batch: 2})
@@ -119,6 +124,38 @@ func loadRows() []row {
 			p.want("accept-queue-overflow", l.Inode, change(false, maxConn), longerQueue(4401))
 			p.info("namespace-at-defaults")
 			p.allow("limit-at-somaxconn")
+		}},
+		{"a single burst far over the limit overflows, too", func(p *play) {
+			l := p.listen(lab.Socket{Addr: loopback4, Port: 80, Backlog: 16})
+			l.Serve(drains)
+			c := p.clients(l)
+			p.after(0, func() { c.Come(100) })
+			p.moved("ListenOverflows", 60)
+			p.want("accept-queue-overflow", l.Inode, longerQueue(100))
+			p.allow("limit-below-somaxconn", "syncookies-sent")
+		}},
+		{"bursts overflow each member of a group", func(p *play) {
+			one := lab.Socket{Addr: loopback4, Port: 80, Backlog: 16, ReusePort: true}
+			group := p.server(lab.Process{Listen: []lab.Socket{one, one}}).Listeners
+			for _, l := range group {
+				l.Serve(drains)
+				p.want("accept-queue-overflow", l.Inode, longerQueue(30))
+			}
+			c := p.clients(group[0])
+			p.every(210*ms, func() { c.Come(100) })
+			p.untilMoved("ListenOverflows")
+			p.moved("ListenOverflows", 100)
+			p.allow("limit-below-somaxconn", "syncookies-sent")
+		}},
+		{"bursts of three overflow a listener that a somaxconn of 0 cut down", func(p *play) {
+			p.ns.SetSysctl(maxConn, "0")
+			l := p.listen(lab.Socket{Addr: loopback4, Port: 80, Backlog: 128})
+			l.Serve(lab.Serve{Every: 30 * ms})
+			c := p.clients(l)
+			p.every(100*ms, func() { c.Come(3) })
+			p.moved("ListenOverflows", 10)
+			p.want("backlog-zero", l.Inode, change(false, maxConn), longerQueue(3))
+			p.allow("limit-at-somaxconn", "syncookies-sent")
 		}},
 		{"bursts of three overflow a backlog of 0", func(p *play) {
 			l := p.listen(lab.Socket{Addr: loopback4, Port: 80, Backlog: 0})

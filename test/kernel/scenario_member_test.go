@@ -29,6 +29,16 @@ func memberRows() []row {
 			p.want("reuseport-imbalance", group[0].Inode, noLongerQueue)
 			p.allow("limit-below-somaxconn")
 		}},
+		{"the stuck one of two members loses its share", func(p *play) {
+			group := p.group(2)
+			group[1].Serve(lab.Serve{})
+			p.untilMoved("ListenOverflows")
+			p.moved("PassiveOpens", 30)
+			p.moved("ListenOverflows", 20)
+			p.peaked(group[0], 21, 21)
+			p.want("reuseport-imbalance", group[0].Inode, noLongerQueue)
+			p.allow("limit-below-somaxconn")
+		}},
 		{"a group whose members are all stuck is not out of balance", func(p *play) {
 			group := p.group(2)
 			for _, l := range group {

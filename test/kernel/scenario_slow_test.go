@@ -49,7 +49,7 @@ func slowRows() []row {
 			c := p.clients(busy)
 			p.every(10*ms, func() { c.Come(5) })
 			p.moved("PassiveOpens", 30)
-			p.want("application-slow", slow.Inode, rateAtMost(110))
+			p.want("application-slow", slow.Inode, rateUpTo(110))
 			p.allow("limit-below-somaxconn")
 		}},
 		{"a server whose cgroup is throttled is a slow application and says why", func(p *play) {

@@ -48,6 +48,11 @@ func stuckRows() []row {
 			p.want("application-stuck", l.Inode)
 			p.allow("limit-below-somaxconn")
 		}},
+		{"a server with a backlog of 0 that never accepts is stuck", func(p *play) {
+			c := p.server(lab.Process{Listen: []lab.Socket{{Addr: loopback4, Port: 80, Backlog: 0}}})
+			p.keepFull(c, 1, 1)
+			p.stuck(c)
+		}},
 		{"a queue over its limit is a stuck server though nothing moves", func(p *play) {
 			l := p.listen(socket)
 			p.stand(l, 11)

@@ -119,6 +119,32 @@ func synRows() []row {
 			p.info("syncookies-off")
 			p.allow("limit-below-somaxconn")
 		}},
+		{"honest peers that answer after most of a second fill a SYN queue without cookies", func(p *play) {
+			p.ns.SetSysctl(cookies, "0")
+			p.span = "3s"
+			l := p.listen(lab.Socket{Addr: any4, Port: 80, Backlog: 20})
+			l.Serve(lab.Serve{})
+			p.later(l, 5, 700*ms)
+			p.untilMoved("PassiveOpens")
+			p.moved("TCPReqQFullDrop", 30)
+			p.moved("PassiveOpens", 30)
+			p.still("ListenOverflows")
+			p.want("syn-queue-full", l.Inode, noChange(synBack))
+			p.info("syncookies-off")
+			p.allow("limit-below-somaxconn")
+		}},
+		{"a flood of one listener and bursts at another are two findings", func(p *play) {
+			p.ns.SetSysctl(cookies, "0")
+			flooded := p.listen(lab.Socket{Addr: any4, Port: 80, Backlog: 50})
+			p.flood(onCable(flooded))
+			l := p.listen(lab.Socket{Addr: loopback4, Port: 81, Backlog: 16})
+			p.bursts(l, 40)
+			p.untilMoved("TCPReqQFullDrop")
+			p.want("syn-flood-suspected", flooded.Inode, changeTo(cookies, 0, 1))
+			p.want("accept-queue-overflow", l.Inode, longerQueue(40))
+			p.info("syncookies-off")
+			p.allow("limit-below-somaxconn")
+		}},
 		{"honest peers that answer late meet the 3/4 rule", func(p *play) {
 			p.ns.SetSysctl(cookies, "0")
 			p.ns.SetSysctl(synBack, "16")
@@ -186,7 +212,10 @@ func (p *play) flood(to netip.AddrPort) {
 // late lets so many peers come each 50 ms that answer a SYN-ACK after 300 ms, and
 // ask again when none came.
 func (p *play) late(l *lab.Held, each int) *lab.Peers {
-	const answer = 300 * time.Millisecond
+	return p.later(l, each, 300*ms)
+}
+
+func (p *play) later(l *lab.Held, each int, answer time.Duration) *lab.Peers {
 	peers := p.cable().NewPeers(onCable(l))
 	p.every(50*ms, func() { peers.Knock(each) })
 	p.every(10*ms, func() { peers.Answer(answer) })

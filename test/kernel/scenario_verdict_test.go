@@ -88,9 +88,7 @@ func (p *play) judge(in *inspection.Inspection) {
 			t.Errorf("found %s (info): the scene has none", code)
 		}
 	}
-	if t.Failed() {
-		t.Log(account(in, p.ns.Inode, ours))
-	}
+	t.Log(account(in, p.ns.Inode, ours)) // shown when it failed
 }
 
 // checkForm wants of every finding what all must have.
