@@ -36,9 +36,9 @@ func NewForger(ifindex int, to []byte) (*Forger, error) {
 
 // Send sends a segment.
 func (f *Forger) Send(s Segment) error {
-	to := &unix.SockaddrLinklayer{Ifindex: f.ifindex, Halen: f.toLen, Addr: f.to, Protocol: networkOrder(unix.ETH_P_IP)}
+	to := &unix.SockaddrLinklayer{Ifindex: f.ifindex, Halen: f.toLen, Addr: f.to, Protocol: NetworkOrder(unix.ETH_P_IP)}
 	if s.From.Addr().Is6() {
-		to.Protocol = networkOrder(unix.ETH_P_IPV6)
+		to.Protocol = NetworkOrder(unix.ETH_P_IPV6)
 	}
 	if err := unix.Sendto(f.fd, s.Packet(), 0, to); err != nil {
 		return fmt.Errorf("send a forged segment: %w", err)
@@ -61,7 +61,7 @@ func PeerAddr(n uint32, v4 bool) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(a), port)
 }
 
-// networkOrder puts a number into the byte order that AF_PACKET wants.
-func networkOrder(n uint16) uint16 {
+// NetworkOrder puts a number into the byte order that AF_PACKET wants.
+func NetworkOrder(n uint16) uint16 {
 	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, n))
 }

@@ -64,7 +64,7 @@ func (p *peers) openCapture(lo int) (err error) {
 	if err := unix.SetsockoptInt(p.capture, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, captureBuffer); err != nil {
 		return err
 	}
-	return unix.Bind(p.capture, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_IP), Ifindex: lo})
+	return unix.Bind(p.capture, &unix.SockaddrLinklayer{Protocol: NetworkOrder(unix.ETH_P_IP), Ifindex: lo})
 }
 
 func (p *peers) close() {
@@ -195,7 +195,7 @@ func (p *peers) read(deadline time.Time) (Segment, error) {
 		case err != nil:
 			return Segment{}, os.NewSyscallError("read a packet socket", err)
 		default:
-			if s, ok := parseIPv4(p.buf[:n]); ok {
+			if s, ok := ParseIPv4(p.buf[:n]); ok {
 				p.note(&s)
 				return s, nil
 			}

@@ -29,6 +29,7 @@ type Segment struct {
 	Flags    Flags
 	Seq, Ack uint32
 	Data     []byte
+	Broken   bool // its checksum is wrong
 }
 
 // Sizes of headers without options.
@@ -67,6 +68,9 @@ func (s *Segment) tcp() []byte {
 	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(b)))
 	pseudo = binary.BigEndian.AppendUint32(pseudo, unix.IPPROTO_TCP)
 	binary.BigEndian.PutUint16(b[16:], checksum(append(pseudo, b...)))
+	if s.Broken {
+		b[16] ^= 0xff
+	}
 	return b
 }
 
@@ -105,9 +109,9 @@ func checksum(b []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// parseIPv4 reads the addresses, flags and numbers of a TCP segment in an IPv4
+// ParseIPv4 reads the addresses, flags and numbers of a TCP segment in an IPv4
 // packet; ok is false when it is none.
-func parseIPv4(b []byte) (s Segment, ok bool) {
+func ParseIPv4(b []byte) (s Segment, ok bool) {
 	if len(b) < ipv4Header || b[0]>>4 != 4 || b[9] != unix.IPPROTO_TCP {
 		return s, false
 	}

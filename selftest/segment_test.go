@@ -15,7 +15,7 @@ func TestSegmentComesBack(t *testing.T) {
 		Flags: PSH | ACK, Seq: 1001, Ack: 7, Data: []byte("odd"),
 	}
 	packet := want.Packet()
-	got, ok := parseIPv4(packet)
+	got, ok := ParseIPv4(packet)
 	if !ok || got.From != want.From || got.To != want.To || got.Flags != want.Flags || got.Seq != want.Seq || got.Ack != want.Ack {
 		t.Errorf("parseIPv4 = %+v, %t, want %+v", got, ok, want)
 	}
@@ -45,8 +45,8 @@ func FuzzParseIPv4(f *testing.F) {
 	f.Add(s.Packet())
 	f.Add([]byte{0x4f})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if s, ok := parseIPv4(b); ok && (!s.From.IsValid() || !s.To.IsValid() || len(b) < ipv4Header+tcpHeader) {
-			t.Errorf("parseIPv4(%x) = %+v", b, s)
+		if s, ok := ParseIPv4(b); ok && (!s.From.IsValid() || !s.To.IsValid() || len(b) < ipv4Header+tcpHeader) {
+			t.Errorf("ParseIPv4(%x) = %+v", b, s)
 		}
 	})
 }

@@ -5,15 +5,13 @@
 package lab
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// ACK is the flag of segments that acknowledge.
-const ACK Segment = 16
+	"github.com/qtune/qtune/selftest"
+)
 
 // Peers are forged peers of a [Wire] that, unlike those of [Wire.Send], hear what
 // the kernel answers: they complete their handshakes when they are told to, and
@@ -46,7 +44,7 @@ func (w *Wire) NewPeers(dst netip.AddrPort) *Peers {
 		p.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		must(t, "open a packet socket", err)
 		must(t, "enlarge its buffer", unix.SetsockoptInt(p.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20))
-		must(t, "hear the far end", unix.Bind(p.fd, &unix.SockaddrLinklayer{Ifindex: w.far, Protocol: networkOrder(unix.ETH_P_IP)}))
+		must(t, "hear the far end", unix.Bind(p.fd, &unix.SockaddrLinklayer{Ifindex: w.far, Protocol: selftest.NetworkOrder(unix.ETH_P_IP)}))
 	})
 	t.Cleanup(func() { unix.Close(p.fd) })
 	return p
@@ -58,7 +56,7 @@ func (p *Peers) Knock(count int) {
 	for range count {
 		p.w.peers++
 		one := &peer{number: p.w.peers}
-		p.all[peerAddr(one.number, true)] = one
+		p.all[selftest.PeerAddr(one.number, true)] = one
 		p.line = append(p.line, one)
 		p.ask(one)
 	}
@@ -69,7 +67,7 @@ func (p *Peers) Count() int { return len(p.line) }
 
 func (p *Peers) ask(one *peer) {
 	one.asked = time.Now()
-	p.w.send(p.dst, one.number, SYN, forgedSeq, p.Data)
+	p.w.forge(selftest.Segment{From: selftest.PeerAddr(one.number, true), To: p.dst, Flags: SYN, Seq: forgedSeq, Data: p.Data})
 }
 
 // Answer lets the peers whose SYN-ACK came at least this long ago send their ACK,
@@ -106,14 +104,14 @@ func (p *Peers) Hear() (heard int) {
 		if err != nil {
 			break
 		}
-		from, isn, ok := parseSynAck(b[:n], p.dst.Port())
-		one := p.all[from]
+		heard, ok := selftest.ParseIPv4(b[:n])
+		one := p.all[heard.To]
 		switch {
-		case !ok || one == nil:
+		case !ok || one == nil || heard.Flags&(SYN|ACK) != SYN|ACK || heard.From.Port() != p.dst.Port():
 		case one.done:
 			p.acknowledge(one)
 		case one.answered.IsZero():
-			one.answered, one.isn = time.Now(), isn
+			one.answered, one.isn = time.Now(), heard.Seq
 		}
 	}
 	for _, one := range p.line {
@@ -128,20 +126,6 @@ func (p *Peers) acknowledge(one *peer) {
 	p.w.sendAck(p.dst, one.number, forgedSeq+1, one.isn+1)
 }
 
-// parseSynAck reads an IPv4 packet: to whom it goes and the first sequence number
-// if it is a SYN-ACK of that port.
-func parseSynAck(b []byte, port uint16) (to netip.AddrPort, isn uint32, ok bool) {
-	if len(b) < 20 || b[9] != unix.IPPROTO_TCP {
-		return to, 0, false
-	}
-	addr := netip.AddrFrom4([4]byte(b[16:20]))
-	tcp := b[min(len(b), int(b[0]&15)*4):]
-	if len(tcp) < 20 || Segment(tcp[13])&(SYN|ACK) != SYN|ACK || binary.BigEndian.Uint16(tcp) != port {
-		return to, 0, false
-	}
-	return netip.AddrPortFrom(addr, binary.BigEndian.Uint16(tcp[2:])), binary.BigEndian.Uint32(tcp[4:]), true
-}
-
 // SendAck sends one bare ACK of nothing from each of count new peers.
 func (w *Wire) SendAck(dst netip.AddrPort, count int) {
 	w.ns.t.Helper()
@@ -154,8 +138,7 @@ func (w *Wire) SendAck(dst netip.AddrPort, count int) {
 // sendAck sends the bare ACK of an IPv4 peer.
 func (w *Wire) sendAck(dst netip.AddrPort, number, seq, ack uint32) {
 	w.ns.t.Helper()
-	src := peerAddr(number, true)
-	w.sendIPv4(src, dst, withAck(src, dst, tcpSegment(src, dst, ACK, seq, nil), ack))
+	w.forge(selftest.Segment{From: selftest.PeerAddr(number, true), To: dst, Flags: ACK, Seq: seq, Ack: ack})
 }
 
 // SendBroken sends SYNs whose checksum is wrong.
@@ -163,33 +146,12 @@ func (w *Wire) SendBroken(dst netip.AddrPort, count int) {
 	w.ns.t.Helper()
 	for range count {
 		w.peers++
-		src := peerAddr(w.peers, true)
-		tcp := tcpSegment(src, dst, SYN, forgedSeq, nil)
-		tcp[16] ^= 0xff
-		w.sendIPv4(src, dst, tcp)
+		w.forge(selftest.Segment{From: selftest.PeerAddr(w.peers, true), To: dst, Flags: SYN, Seq: forgedSeq, Broken: true})
 	}
 }
 
 // SendFrom sends one SYN from an address of the caller's choice.
 func (w *Wire) SendFrom(src, dst netip.AddrPort) {
 	w.ns.t.Helper()
-	w.sendIPv4(src, dst, tcpSegment(src, dst, SYN, forgedSeq, nil))
-}
-
-func (w *Wire) sendIPv4(src, dst netip.AddrPort, tcp []byte) {
-	w.ns.t.Helper()
-	to := &unix.SockaddrLinklayer{Ifindex: w.far, Halen: 6, Addr: w.near, Protocol: networkOrder(unix.ETH_P_IP)}
-	packet := append(ipv4Header(src.Addr(), dst.Addr(), len(tcp)), tcp...)
-	must(w.ns.t, "send a forged segment", unix.Sendto(w.fd, packet, 0, to))
-}
-
-// withAck puts a number to acknowledge into a segment.
-func withAck(src, dst netip.AddrPort, tcp []byte, ack uint32) []byte {
-	binary.BigEndian.PutUint32(tcp[8:], ack)
-	tcp[16], tcp[17] = 0, 0
-	pseudo := append(src.Addr().AsSlice(), dst.Addr().AsSlice()...)
-	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(tcp)))
-	pseudo = binary.BigEndian.AppendUint32(pseudo, unix.IPPROTO_TCP)
-	binary.BigEndian.PutUint16(tcp[16:], checksum(append(pseudo, tcp...)))
-	return tcp
+	w.forge(selftest.Segment{From: src, To: dst, Flags: SYN, Seq: forgedSeq})
 }

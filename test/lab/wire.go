@@ -25,6 +25,7 @@ type Wire struct {
 	Device string // the near end
 
 	ns     *Namespace
+	far    int // the number of its other end
 	forger *selftest.Forger
 	peers  uint32
 }
@@ -55,6 +56,7 @@ func (n *Namespace) NewWire(device string) *Wire {
 		must(n.t, "find the near end", err)
 		farIf, err := net.InterfaceByName(far)
 		must(n.t, "find the far end", err)
+		w.far = farIf.Index
 		w.forger, err = selftest.NewForger(farIf.Index, nearIf.HardwareAddr)
 		must(n.t, "forge", err)
 	})
@@ -71,6 +73,7 @@ const (
 	FIN          = selftest.FIN
 	SYN          = selftest.SYN
 	RST          = selftest.RST
+	ACK          = selftest.ACK
 )
 
 // Send sends one segment from each of count new peers.
@@ -108,8 +111,13 @@ const forgedSeq = 1000
 // send sends a segment of the newest peer.
 func (w *Wire) send(dst netip.AddrPort, kind Segment, offset uint32, data string) {
 	w.ns.t.Helper()
-	must(w.ns.t, "forge", w.forger.Send(selftest.Segment{
+	w.forge(selftest.Segment{
 		From: selftest.PeerAddr(w.peers, dst.Addr().Is4()), To: dst,
 		Flags: kind, Seq: forgedSeq + offset, Data: []byte(data),
-	}))
+	})
+}
+
+func (w *Wire) forge(s selftest.Segment) {
+	w.ns.t.Helper()
+	must(w.ns.t, "forge", w.forger.Send(s))
 }
