@@ -129,16 +129,14 @@ var acceptChecks = []check{
 }
 
 func stuck(l *subject) *Finding {
-	full := l.l.Accept.Full()
-	if !full && !l.overflowed() {
-		return nil
-	}
 	h := l.hardship()
 	switch {
 	case l.seen.Slots == 0: // one look: only what stops a process is known
-		if h == nil || !h.stops {
+		if !l.l.Accept.Full() || h == nil || !h.stops {
 			return nil
 		}
+	case !l.l.Accept.Full() && !l.overflowed() && !(l.standing() && l.moved.Value(tcpq.PassiveOpens) > 0):
+		return nil
 	case !l.neverEmptied() || !l.nothingAccepted():
 		return nil
 	}
@@ -174,7 +172,11 @@ func slow(l *subject) *Finding {
 	rate, known := l.acceptRate()
 	waits := wait(l.mean(), rate)
 	moved := l.moved.Value(tcpq.PassiveOpens) > 0
-	if !l.overflowed() && (!known || !moved || waits < slowWait*l.budgets()) {
+	late := known && waits >= slowWait*l.budgets()
+	if !l.lone() { // others were accepted faster, perhaps: then only the queue tells
+		late = late || l.neverBelow(l.l.Accept.Max/4)
+	}
+	if !l.overflowed() && !(moved && late) {
 		return nil
 	}
 	f := &Finding{Evidence: append(l.queueEvidence(), l.acceptEvidence()...)}
@@ -265,13 +267,7 @@ func zombies(l *subject) *Finding {
 	if !l.overflowed() {
 		return nil
 	}
-	// A cookie ACK that was counted and opened no connection was refused.
-	refused := uint64(0)
-	for _, s := range l.slots {
-		recv, opened := s.Counters.Value(tcpq.SyncookiesRecv), s.Counters.Value(tcpq.PassiveOpens)
-		refused += recv - min(recv, opened)
-	}
-	refused = min(refused, l.seen.Causes.AcceptFull)
+	refused := l.cookieAcksRefused()
 	if refused == 0 {
 		return nil
 	}
@@ -280,6 +276,24 @@ func zombies(l *subject) *Finding {
 		plural(refused, "final ACK", "final ACKs")) + l.shared()
 	l.lengthen(f, l.recommended())
 	return f
+}
+
+// cookieAcksRefused returns how many final ACKs with a cookie a full accept queue
+// refused at least, 0 when most of what it refused were SYNs: those will be tried
+// again.
+func (l *subject) cookieAcksRefused() (least uint64) {
+	for _, s := range l.slots { // a cookie that came back and opened no connection was refused
+		recv, opened := s.Counters.Value(tcpq.SyncookiesRecv), s.Counters.Value(tcpq.PassiveOpens)
+		least += recv - min(recv, opened)
+	}
+	overflows := l.seen.Causes.AcceptFull
+	chosen, sent := l.moved.Value(tcpq.TCPReqQFullDoCookies), l.moved.Value(tcpq.SyncookiesSent)
+	syns := chosen - min(chosen, sent) // refused after a cookie was chosen for them
+	most := min(l.moved.Value(tcpq.SyncookiesRecv), overflows-min(overflows, syns))
+	if most*2 < overflows {
+		return 0
+	}
+	return min(least, most)
 }
 
 func overflow(l *subject) *Finding {
@@ -302,7 +316,7 @@ func overflow(l *subject) *Finding {
 // nothing says which.
 func someOverflow(s *scene) *Finding {
 	refused := s.moved.Value(tcpq.ListenOverflows)
-	if refused == 0 || len(s.suspects()) > 0 {
+	if refused == 0 || len(s.suspects()) > 0 || s.goneLost() {
 		return nil
 	}
 	f := &Finding{Evidence: []Evidence{s.movedEvidence(tcpq.ListenOverflows)}}

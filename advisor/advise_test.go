@@ -312,7 +312,7 @@ func TestFindings(t *testing.T) {
 		{
 			"the Fast Open queue is full",
 			play{listeners: []part{{port: 80, limit: 10, queue: each(11, uint32(0))}}, moved: map[tcpq.Counter][]uint64{tcpq.TCPFastOpenListenOverflow: middle64(10, 1)}},
-			[]string{"fastopen-overflow"},
+			[]string{"fastopen-overflow:80"},
 		},
 		{
 			"loss of the past",

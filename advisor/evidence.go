@@ -35,7 +35,7 @@ func (l *subject) synEvidence() []Evidence {
 	if l.seen.SynPeak > 0 {
 		all = append(all,
 			Evidence{"SYN queue, longest", float64(l.seen.SynPeak), "peers", "sock_diag"},
-			Evidence{"of them silent for 0.5 s", float64(l.seen.SynStale), "peers", "sock_diag"})
+			Evidence{"of them silent for 1 s", float64(l.seen.SynStale), "peers", "sock_diag"})
 	}
 	if l.l.Syn.MaxKnown {
 		all = append(all, Evidence{"SYN queue limit", float64(l.l.Syn.Max), "peers", "computed"})

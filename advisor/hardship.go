@@ -134,8 +134,8 @@ var hardships = []struct {
 				which = "The only thread"
 			}
 			return &hardship{
-				why:      fmt.Sprintf("%s of process %d used %.0f %% of a CPU.", which, pid, 100*v.Busiest),
-				evidence: Evidence{"CPU of the busiest thread", 100 * v.Busiest, "%", fmt.Sprintf("/proc/%d/task", pid)},
+				why:      fmt.Sprintf("%s of process %d ran, or waited for a CPU, %.0f %% of the time.", which, pid, 100*v.Busiest),
+				evidence: Evidence{"the busiest thread ran or waited for a CPU", 100 * v.Busiest, "%", fmt.Sprintf("/proc/%d/task", pid)},
 				hint:     Hint{Setting: "more threads or processes that accept, or less work in the one that does", TakesEffect: Restart, Verified: true},
 			}
 		},

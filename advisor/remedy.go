@@ -4,7 +4,11 @@
 
 package advisor
 
-import "github.com/qtune/qtune/tcpq"
+import (
+	"fmt"
+
+	"github.com/qtune/qtune/tcpq"
+)
 
 // recommended returns the limit that would have held all that came: the longest
 // queue and what was refused of the worst burst, with headroom.
@@ -41,12 +45,14 @@ func (l *subject) longerHints(limit int64) []Hint {
 		return []Hint{p.hint(uint32(limit), l.l.Port)}
 	case atSomaxconn:
 		return []Hint{{
-			Setting: "nothing yet: raise net.core.somaxconn of the namespace, then start the program anew", TakesEffect: Restart, Verified: true,
+			Setting: "its setting for the backlog, if it has one; net.core.somaxconn of the namespace first", Example: fmt.Sprintf("listen(fd, %d)", limit),
+			TakesEffect: Restart, Verified: true,
 			Note: "It asks for as much as it may, or for a number that was cut down; qtune does not know the program. Its limit after the restart tells.",
 		}}
 	}
 	return []Hint{{
-		Setting: "the backlog that the program gives to listen(2)", TakesEffect: Restart, Verified: true,
+		Setting: "the backlog that the program gives to listen(2)", Example: fmt.Sprintf("listen(fd, %d)", limit),
+		TakesEffect: Restart, Verified: true,
 		Note: "qtune does not know the program: look for a setting called backlog, listen or accept queue.",
 	}}
 }

@@ -113,7 +113,7 @@ func TestTexts(t *testing.T) {
 		{"that the process is stopped", owner(tcpq.Vitals{Stopped: true}), ApplicationStuck, []string{"11 connections wait", "none was accepted in 10.0 s", "Process 9 is stopped"}},
 		{"that the cgroup is frozen", owner(tcpq.Vitals{Frozen: true, Stopped: true}), ApplicationStuck, []string{"frozen"}},
 		{"that descriptors are used up", owner(tcpq.Vitals{Descriptors: 64, DescriptorLimit: 64, Ran: true, Over: time.Second}), ApplicationStuck, []string{"64 descriptors open and RLIMIT_NOFILE is 64"}},
-		{"that one thread does all the work", owner(tcpq.Vitals{Busiest: 0.99, Threads: 4, Ran: true, Over: time.Second}), ApplicationStuck, []string{"One of the 4 threads of process 9 used 99 % of a CPU"}},
+		{"that one thread does all the work", owner(tcpq.Vitals{Busiest: 0.99, Threads: 4, Ran: true, Over: time.Second}), ApplicationStuck, []string{"One of the 4 threads of process 9 ran, or waited for a CPU, 99 % of the time"}},
 		{"that nothing of it ran", owner(tcpq.Vitals{Over: time.Second}), ApplicationStuck, []string{"No thread of the process ran"}},
 		{"whom suspicion is shared with", two, AcceptQueueOverflow, []string{"10 to 20 packets were refused", "suspicion is shared", "10.0.0.1:81"}},
 		{"that there was one snapshot", play{listeners: []part{{port: 80, limit: 10, queue: []uint32{11}}}, once: true}, AcceptQueueOverflow, []string{"at this instant", "--for"}},

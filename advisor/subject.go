@@ -60,6 +60,11 @@ func (l *subject) neverEmptied() bool {
 	return waited >= judgedSlots && waited*5 >= l.seen.Slots*3
 }
 
+// neverBelow reports whether every sample showed at least so many waiting.
+func (l *subject) neverBelow(n uint32) bool {
+	return l.seen.Slots >= judgedSlots && slices.Min(l.seen.Lengths) >= max(2, n)
+}
+
 // nearSamples counts the samples in which the queue had reached four fifths of its
 // limit.
 func (l *subject) nearSamples() (n int) {
@@ -135,6 +140,23 @@ func (l *subject) nothingAccepted() bool {
 	}
 	rate, known := l.acceptRate()
 	return known && rate == 0 || l.nobodyRan()
+}
+
+// goneLost reports whether a listener that is there no more was full, or discarded
+// packets, while it was watched: then what was refused was probably its.
+func (s *scene) goneLost() bool {
+	still := make(map[uint64]bool, len(s.subjects))
+	for i := range s.subjects {
+		still[s.subjects[i].l.Cookie] = true
+	}
+	for _, slot := range s.slots {
+		for cookie, l := range slot.Listeners {
+			if !still[cookie] && (l.AcceptFull || l.SynFull || l.Discards > 0) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // suspects returns the listeners of the namespace that may have lost packets in

@@ -69,7 +69,8 @@ var synChecks = []check{
 			Do:      "Give a larger number to setsockopt(TCP_FASTOPEN); the program sets it, and it works on a listener that exists.",
 			Avoid:   "Calling listen(2) again does not change this limit.",
 		},
-		whole: fastopen,
+		listener: fastopen,
+		whole:    someFastopen,
 	},
 }
 
@@ -97,7 +98,8 @@ func (l *subject) flooded() bool {
 	if l.seen.Causes.AcceptFull > 0 || l.moved.Value(tcpq.TCPDeferAcceptDrop) > 0 {
 		return false
 	}
-	if l.seen.SynStale == 0 || l.seen.SynStale*2 < l.seen.SynPeak {
+	nobodyAnswers := l.seen.SynFull && l.seen.Slots >= judgedSlots && l.moved.Value(tcpq.PassiveOpens) == 0
+	if !nobodyAnswers && (l.seen.SynStale == 0 || l.seen.SynStale*2 < l.seen.SynPeak) {
 		return false
 	}
 	return l.seen.SynFull || l.lost() || l.seen.SynPeak >= max(crowded, l.l.Syn.Max/2)
@@ -110,7 +112,10 @@ func flood(l *subject) *Finding {
 	}
 	f := &Finding{Evidence: l.synEvidence()}
 	if l.seen.SynPeak > 0 {
-		f.Why = fmt.Sprintf("%d of %s did not answer for half a second. ", l.seen.SynStale, plural(uint64(l.seen.SynPeak), "half-open peer", "half-open peers"))
+		f.Why = fmt.Sprintf("%d of %s did not answer for a second or more. ", l.seen.SynStale, plural(uint64(l.seen.SynPeak), "half-open peer", "half-open peers"))
+		if l.moved.Value(tcpq.PassiveOpens) == 0 {
+			f.Why += fmt.Sprintf("Not one handshake was completed in %s. ", span(l.seconds))
+		}
 	}
 	if cookies > 0 {
 		f.Why += fmt.Sprintf("%s sent, and %s came back. ", plural(l.moved.Value(tcpq.SyncookiesSent), "cookie was", "cookies were"), number(float64(l.moved.Value(tcpq.SyncookiesRecv))))
@@ -168,7 +173,7 @@ func synFull(l *subject) *Finding {
 
 func someSynFull(s *scene) *Finding {
 	refused := s.moved.Value(tcpq.TCPReqQFullDrop)
-	if refused == 0 || len(s.suspects()) > 0 {
+	if refused == 0 || len(s.suspects()) > 0 || s.goneLost() {
 		return nil
 	}
 	f := &Finding{Evidence: []Evidence{s.movedEvidence(tcpq.TCPReqQFullDrop), s.sysctlEvidence(tcpq.TCPSyncookies)}, Changes: s.cookiesOn()}
@@ -199,14 +204,30 @@ func (l *subject) synNeed() uint64 {
 	return max(uint64(l.seen.SynPeak), uint64(l.l.Syn.Max)) + l.seen.Worst
 }
 
-func fastopen(s *scene) *Finding {
+func fastopen(l *subject) *Finding {
+	if !l.lone() {
+		return nil
+	}
+	return l.fastopenFinding("")
+}
+
+// someFastopen tells of a Fast Open queue where any of several listeners may have
+// it.
+func someFastopen(s *scene) *Finding {
+	if s.lone() {
+		return nil
+	}
+	return s.fastopenFinding(" The kernel does not say which listener's.")
+}
+
+func (s *scene) fastopenFinding(more string) *Finding {
 	n := s.moved.Value(tcpq.TCPFastOpenListenOverflow)
 	if n == 0 {
 		return nil
 	}
 	return &Finding{
-		Why: fmt.Sprintf("%s fell back to a normal handshake because a Fast Open queue was full. The kernel does not say which listener's.",
-			plural(n, "Fast Open request", "Fast Open requests")),
+		Why: fmt.Sprintf("%s fell back to a normal handshake because a Fast Open queue was full.",
+			plural(n, "Fast Open request", "Fast Open requests")) + more,
 		Evidence: []Evidence{s.movedEvidence(tcpq.TCPFastOpenListenOverflow)},
 		Hints: []Hint{{
 			Setting: "the number given to setsockopt(TCP_FASTOPEN)", Example: "setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &(int){4096}, sizeof(int))", TakesEffect: Rebuild, Verified: true,

@@ -103,17 +103,19 @@ func (p *pass) examine(pid int) {
 func vitalsSince(was, now *host.Vitals, over time.Duration) tcpq.Vitals {
 	v := tcpq.Vitals{
 		Descriptors: now.Descriptors, DescriptorLimit: now.DescriptorLimit,
-		Stopped: now.Stopped, Frozen: now.Frozen, Threads: len(now.Ran), Over: max(over, 0),
+		Stopped: now.Stopped, Frozen: now.Frozen, Threads: len(now.Threads), Over: max(over, 0),
 	}
 	if v.Over == 0 {
 		return v
 	}
-	for tid, ran := range now.Ran {
-		more := ran - min(ran, was.Ran[tid])
-		v.Ran = v.Ran || more > 0
-		v.Busiest = max(v.Busiest, min(1, float64(more)/float64(v.Over)))
+	for tid, t := range now.Threads {
+		before := was.Threads[tid]
+		ran := t.Ran - min(t.Ran, before.Ran)
+		waited := t.Waited - min(t.Waited, before.Waited)
+		v.Ran = v.Ran || ran > 0
+		v.Busiest = max(v.Busiest, min(1, float64(ran+waited)/float64(v.Over)))
 	}
-	v.Ran = v.Ran || len(now.Ran) == 0 // nothing is known
+	v.Ran = v.Ran || len(now.Threads) == 0 // nothing is known
 	v.Periods = now.Periods - min(now.Periods, was.Periods)
 	v.Throttled = now.Throttled - min(now.Throttled, was.Throttled)
 	return v

@@ -40,21 +40,21 @@ func TestVitalsSince(t *testing.T) {
 		{
 			"the first reading tells how it is, not how it goes",
 			host.Vitals{},
-			host.Vitals{Stopped: true, Frozen: true, Descriptors: 9, DescriptorLimit: 64, Ran: map[int]uint64{1: 5}, Periods: 9},
+			host.Vitals{Stopped: true, Frozen: true, Descriptors: 9, DescriptorLimit: 64, Threads: map[int]host.ThreadTime{1: {Ran: 5}}, Periods: 9},
 			0,
 			tcpq.Vitals{Stopped: true, Frozen: true, Descriptors: 9, DescriptorLimit: 64, Threads: 1},
 		},
 		{
 			"one thread runs all the time",
-			host.Vitals{Ran: map[int]uint64{1: 100, 2: 7}},
-			host.Vitals{Ran: map[int]uint64{1: 100, 2: 7 + uint64(second)}},
+			host.Vitals{Threads: map[int]host.ThreadTime{1: {Ran: 100}, 2: {Ran: 7}}},
+			host.Vitals{Threads: map[int]host.ThreadTime{1: {Ran: 100}, 2: {Ran: 7 + uint64(second)}}},
 			second,
 			tcpq.Vitals{Over: second, Ran: true, Busiest: 1, Threads: 2},
 		},
 		{
 			"no thread runs",
-			host.Vitals{Ran: map[int]uint64{1: 100}},
-			host.Vitals{Ran: map[int]uint64{1: 100}},
+			host.Vitals{Threads: map[int]host.ThreadTime{1: {Ran: 100}}},
+			host.Vitals{Threads: map[int]host.ThreadTime{1: {Ran: 100}}},
 			second,
 			tcpq.Vitals{Over: second, Threads: 1},
 		},
@@ -67,15 +67,15 @@ func TestVitalsSince(t *testing.T) {
 		},
 		{
 			"a thread that is new ran",
-			host.Vitals{Ran: map[int]uint64{1: 100}},
-			host.Vitals{Ran: map[int]uint64{1: 100, 2: uint64(second / 2)}},
+			host.Vitals{Threads: map[int]host.ThreadTime{1: {Ran: 100}}},
+			host.Vitals{Threads: map[int]host.ThreadTime{1: {Ran: 100}, 2: {Ran: uint64(second / 2)}}},
 			second,
 			tcpq.Vitals{Over: second, Ran: true, Busiest: 0.5, Threads: 2},
 		},
 		{
 			"the quota was used up in seven of ten periods",
-			host.Vitals{Periods: 90, Throttled: 3, Ran: map[int]uint64{1: 1}},
-			host.Vitals{Periods: 100, Throttled: 10, Ran: map[int]uint64{1: 1}},
+			host.Vitals{Periods: 90, Throttled: 3, Threads: map[int]host.ThreadTime{1: {Ran: 1}}},
+			host.Vitals{Periods: 100, Throttled: 10, Threads: map[int]host.ThreadTime{1: {Ran: 1}}},
 			second,
 			tcpq.Vitals{Over: second, Threads: 1, Periods: 10, Throttled: 7},
 		},
@@ -92,14 +92,14 @@ func TestVitalsSince(t *testing.T) {
 func TestVitalsOfASuccessor(t *testing.T) {
 	h := cluster()
 	h.netns[200] = listens(inetdiag.Socket{Inode: 21, Port: 8080, Cgroup: 6, RQueue: 9, WQueue: 8})
-	h.vitals = map[int]host.Vitals{50: {Start: 9, Ran: map[int]uint64{50: 1}}}
+	h.vitals = map[int]host.Vitals{50: {Start: 9, Threads: map[int]host.ThreadTime{50: {Ran: 1}}}}
 	c := New(h, Options{})
 	first, err := c.Snapshot(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.info.Time = h.info.Time.Add(time.Second)
-	h.vitals[50] = host.Vitals{Start: 10, Ran: map[int]uint64{50: 5}}
+	h.vitals[50] = host.Vitals{Start: 10, Threads: map[int]host.ThreadTime{50: {Ran: 5}}}
 	second, err := c.Snapshot(t.Context(), first)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestVitalsOfASuccessor(t *testing.T) {
 		t.Errorf("vitals of the successor = %+v, want a first reading", v)
 	}
 	h.info.Time = h.info.Time.Add(time.Second)
-	h.vitals[50] = host.Vitals{Start: 10, Ran: map[int]uint64{50: 6}}
+	h.vitals[50] = host.Vitals{Start: 10, Threads: map[int]host.ThreadTime{50: {Ran: 6}}}
 	third, err := c.Snapshot(t.Context(), second)
 	if err != nil {
 		t.Fatal(err)

@@ -26,9 +26,13 @@ type Vitals struct {
 	Periods   uint64 // of its CPU quota, 0 when it has none
 	Throttled uint64 // of them, those in which the quota was used up
 
-	// Ran is for how many nanoseconds each thread has run, by its number; of
-	// the first maxThreads.
-	Ran map[int]uint64
+	Threads map[int]ThreadTime // by number; the first maxThreads
+}
+
+// A ThreadTime is for how many nanoseconds a thread has run, and has waited for a
+// CPU that was busy with others.
+type ThreadTime struct {
+	Ran, Waited uint64
 }
 
 // maxThreads bounds how many threads of a process are looked at.
@@ -54,7 +58,7 @@ func (l *Live) Vitals(pid int) (Vitals, error) {
 	if cgroup, err := readFile(dir+"/cgroup", buf[:]); err == nil {
 		l.cgroupVitals(bytes.Clone(cgroup), &v)
 	}
-	v.Ran = map[int]uint64{}
+	v.Threads = map[int]ThreadTime{}
 	tasks, err := os.Open(dir + "/task")
 	if err != nil {
 		return v, nil //nolint:nilerr // the rest is something
@@ -67,7 +71,7 @@ func (l *Live) Vitals(pid int) (Vitals, error) {
 			continue
 		}
 		if sched, err := readFile(dir+"/task/"+name+"/schedstat", buf[:]); err == nil {
-			v.Ran[tid] = parseSchedstat(sched)
+			v.Threads[tid] = parseSchedstat(sched)
 		}
 	}
 	return v, nil
@@ -114,11 +118,14 @@ func parseDescriptorLimit(limits []byte) int {
 	return 0
 }
 
-// parseSchedstat reads for how many nanoseconds a thread ran.
-func parseSchedstat(b []byte) uint64 {
-	first, _, _ := bytes.Cut(b, []byte(" "))
-	n, _ := strconv.ParseUint(string(first), 10, 64)
-	return n
+// parseSchedstat reads /proc/PID/task/TID/schedstat.
+func parseSchedstat(b []byte) (t ThreadTime) {
+	f := bytes.Fields(b)
+	if len(f) >= 2 {
+		t.Ran, _ = strconv.ParseUint(string(f[0]), 10, 64)
+		t.Waited, _ = strconv.ParseUint(string(f[1]), 10, 64)
+	}
+	return t
 }
 
 // cgroupVitals reads freezer and CPU quota of the cgroups a process is in. A

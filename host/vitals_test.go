@@ -99,7 +99,7 @@ func TestVitals(t *testing.T) {
 		t.Fatal(err)
 	}
 	v, err := l.Vitals(os.Getpid())
-	if err != nil || v.Start == 0 || v.Stopped || v.Descriptors < 3 || v.DescriptorLimit < v.Descriptors || len(v.Ran) == 0 {
+	if err != nil || v.Start == 0 || v.Stopped || v.Descriptors < 3 || v.DescriptorLimit < v.Descriptors || len(v.Threads) == 0 {
 		t.Errorf("Vitals(this test) = %+v, %v, want a running process", v, err)
 	}
 	if _, err := l.Vitals(1 << 30); err == nil {

@@ -24,7 +24,7 @@ type SynQueue struct {
 	Queue
 
 	Counted  bool     // Len was counted; otherwise it is unknown, not 0
-	Stale    uint32   // of them, those that have not answered for half a second
+	Stale    uint32   // of them, those that have not answered for a second
 	MaxKnown bool     // Max could be computed
 	BoundBy  SynBound // what sets Max
 	Members  int      // listeners that share it, 1 for one alone

@@ -20,7 +20,7 @@ type Vitals struct {
 	// happened in that time. 0: read once, nothing is known of it.
 	Over      time.Duration
 	Ran       bool    // some thread of it ran
-	Busiest   float64 // share of a CPU that its busiest thread used, 0 to 1
+	Busiest   float64 // share of the time in which its busiest thread ran or waited for a CPU, 0 to 1
 	Threads   int
 	Periods   uint64 // of CPU quota of its cgroup; 0 when it has no quota
 	Throttled uint64 // of them, those in which it had to stand still

@@ -46,7 +46,7 @@ const (
 	MPTCP                         // the socket is the TCP half of an MPTCP one
 	Transparent                   // IP_TRANSPARENT is set
 	FullSocket                    // not a bare request socket: attributes a request socket lacks were sent
-	Silent                        // a request socket whose peer has not answered for half a second
+	Silent                        // a request socket whose SYN-ACK was repeated: no answer for a second
 )
 
 // Has reports whether all facts of f are set.
@@ -60,10 +60,6 @@ func (s *Socket) LocalAddr() netip.Addr {
 	}
 	return netip.AddrFrom16(s.Addr)
 }
-
-// silentMilliseconds is how much of the first second is left when a peer has been
-// silent for half of it.
-const silentMilliseconds = 500
 
 // Attributes of an answer (INET_DIAG_*).
 const (
@@ -100,8 +96,7 @@ func (s *Socket) parse(b []byte) error {
 		UID:     binary.NativeEndian.Uint32(b0[64:]),
 		Inode:   binary.NativeEndian.Uint32(b0[68:]),
 	}
-	// The timer that repeats the SYN-ACK starts at one second.
-	if retrans, expires := b0[3], binary.NativeEndian.Uint32(b0[52:]); s.State == SynRecv && (retrans > 0 || expires <= silentMilliseconds) {
+	if retrans := b0[3]; s.State == SynRecv && retrans > 0 { // the timer starts at one second
 		s.Flags |= Silent
 	}
 	for b = b[sizeofMsg:]; len(b) >= sizeofAttr; {
