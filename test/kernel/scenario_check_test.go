@@ -102,13 +102,14 @@ func tells(pattern string) check {
 }
 
 // rateAndWait wants the two numbers that tell why a longer queue is no help: of a
-// server that accepts 10 to 100 connections a second of a queue of 20 to 50.
+// server that accepts up to 100 connections a second of a queue of 20 to 50; on a
+// busy machine, fewer.
 func rateAndWait(t *testing.T, f inspection.Finding) {
 	t.Helper()
 	rate, okRate := acceptRate(f)
 	wait, okWait := waiting(f)
-	if !okRate || !okWait || rate < 10 || rate > 110 || wait < 0.15 || wait > 5 {
-		t.Errorf("%s: evidence %s, want 10 to 110 accepted a second, and a wait of 0.15 to 5 s", f.Code, evidenceText(f))
+	if !okRate || !okWait || rate < 3 || rate > 110 || wait < 0.15 || wait > 10 {
+		t.Errorf("%s: evidence %s, want 3 to 110 accepted a second, and a wait of 0.15 to 10 s", f.Code, evidenceText(f))
 	}
 }
 

@@ -73,11 +73,14 @@ func (p *play) cable() *lab.Wire {
 	return p.wire
 }
 
-// server starts a server of the play.
+// server starts a server of the play, which is as slow as it is told to be and
+// not as slow as this machine is.
 func (p *play) server(process lab.Process) *lab.Child {
 	p.t.Helper()
 	process.Plain = true
-	return p.ns.Start(process)
+	c := p.ns.Start(process)
+	c.Hurry()
+	return c
 }
 
 // listen starts a server with one listener.

@@ -54,10 +54,10 @@ func slowRows() []row {
 		}},
 		{"a server whose cgroup is throttled is a slow application and says why", func(p *play) {
 			c := p.server(lab.Process{Listen: []lab.Socket{{Addr: loopback4, Port: 80, Backlog: 20}}})
-			c.Listeners[0].Serve(lab.Serve{Every: 10 * ms, Batch: 1, Work: 5 * ms})
-			c.Throttle(10 * ms)
+			c.Listeners[0].Serve(lab.Serve{Every: 5 * ms, Work: 2 * ms})
+			c.Throttle(4 * ms)
 			p.keepFull(c, 1, 50)
-			p.moved("PassiveOpens", 5)
+			p.moved("PassiveOpens", 3)
 			p.want("application-slow", c.Listeners[0].Inode, tells("throttled|quota"))
 			p.allow("limit-below-somaxconn")
 		}},

@@ -88,17 +88,11 @@ func stuckRows() []row {
 			p.keepFull(c, 1, 1)
 			p.stuck(c, tells("throttled|quota"))
 		}},
-		{"a server whose thread spins is stuck for that reason", func(p *play) {
-			c := p.server(lab.Process{Listen: alone})
-			c.Listeners[0].Serve(lab.Serve{Spin: true})
-			p.keepFull(c, 1, 1)
-			p.stuck(c, tells("thread"))
-		}},
 		{"a stuck server is named beside one that loses by bursts", func(p *play) {
 			l := p.listen(lab.Socket{Addr: loopback4, Port: 81, Backlog: 16})
 			p.bursts(l, 40)
 			c := p.server(lab.Process{Listen: alone})
-			p.keepFull(c, 1, 1)
+			p.keepFull(c, 1, 60)
 			p.stuck(c)
 			p.want("accept-queue-overflow", l.Inode)
 		}},
@@ -106,6 +100,18 @@ func stuckRows() []row {
 			l := p.listen(socket)
 			p.lose(l, 30)
 			p.info("past-loss")
+		}},
+	}
+}
+
+// lonelyRows: servers that take what CPU there is.
+func lonelyRows() []row {
+	return []row{
+		{"a server whose thread spins is stuck for that reason", func(p *play) {
+			c := p.server(lab.Process{Listen: []lab.Socket{{Addr: loopback4, Port: 80, Backlog: 10}}})
+			c.Listeners[0].Serve(lab.Serve{Spin: true})
+			p.keepFull(c, 1, 1)
+			p.stuck(c, tells("thread"))
 		}},
 	}
 }

@@ -18,6 +18,14 @@ type row struct {
 	set  func(*play) // sets the scene and says what must come of it
 }
 
+func (r *row) run(t *testing.T) {
+	t.Run(r.name, func(t *testing.T) {
+		p := newPlay(t)
+		r.set(p)
+		p.run()
+	})
+}
+
 // TestKernelScenario lets qtune watch one load after the other, and wants of each
 // the one critical or warning finding it is, on the one listener it is about.
 func TestKernelScenario(t *testing.T) {
@@ -33,14 +41,13 @@ func TestKernelScenario(t *testing.T) {
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
-			t.Run(r.name, func(t *testing.T) {
-				p := newPlay(t)
-				r.set(p)
-				p.run()
-			})
+			r.run(t)
 		})
 	}
 	all.Wait()
+	for _, r := range lonelyRows() {
+		r.run(t)
+	}
 	if len(rows) < 40 {
 		t.Errorf("%d rows, want at least 40", len(rows))
 	}
