@@ -34,12 +34,14 @@ var experiments = []experiment{
 	{rule: tcpq.FastOpenOwnLimit, run: tryFastOpen},
 
 	{own: &Rule{
-		ID:   "harmless-packets",
-		Says: "Packets that lose no connection raise a listener's own count of drops, and ListenDrops not: health checks, scans, stray and repeated segments.",
+		ID:    "harmless-packets",
+		Says:  "Packets that lose no connection raise a listener's own count of drops, and ListenDrops not: health checks, scans, stray and repeated segments.",
+		Range: "all",
 	}, run: tryHarmless},
 	{own: &Rule{
-		ID:   "sysctls-are-live",
-		Says: "A running listener feels tcp_max_syn_backlog and tcp_syncookies at once; what is half-open stays.",
+		ID:    "sysctls-are-live",
+		Says:  "A running listener feels tcp_max_syn_backlog and tcp_syncookies at once; what is half-open stays.",
+		Range: "all",
 	}, run: tryLiveSysctls, example: "tcp_max_syn_backlog 200"},
 	{own: &Rule{
 		ID:    "resize-from-outside",

@@ -107,6 +107,8 @@ func someRefused() quantity {
 // tryMigrate closes one member of a pair.
 func tryMigrate(r *runner) {
 	const each = 20
+	// 5.10.188 and later have the sysctl, and nothing that looks at it.
+	can := r.kernel.AtLeast(5, 14)
 	for _, migrate := range []int64{1, 0} {
 		r.do(fmt.Sprintf("tcp_migrate_req %d, one of two is closed, %d clients", migrate, each), func(t *trial) error {
 			err := t.set(tcpq.TCPMigrateReq, migrate)
@@ -135,14 +137,13 @@ func tryMigrate(r *runner) {
 			if err := t.peers.settle(); err != nil {
 				return err
 			}
-			if migrate == 1 {
-				if err := t.check("", acceptQueue(g[1]).of("the other").is(each), resets.is(0)); err != nil {
-					return err
-				}
-			} else if err := t.check("", acceptQueue(g[1]).of("the other").is(each-gone), resets.is(gone)); err != nil {
+			if can && migrate == 1 {
+				gone = 0
+			}
+			if err := t.check("", acceptQueue(g[1]).of("the other").is(each-gone), resets.is(gone)); err != nil {
 				return err
 			}
-			if migrate == 0 {
+			if !can || migrate == 0 {
 				return nil
 			}
 			if err := t.peers.each(halfOpen, ACK, ""); err != nil {

@@ -18,13 +18,13 @@ import (
 // ErrUnknownRule says that no rule has this name.
 var ErrUnknownRule = errors.New("there is none")
 
-// errUntried says that this machine lacks what a case needs.
-var errUntried = errors.New("not here")
+// An untriedError says what this machine lacks of what a case needs.
+type untriedError string
+
+func (e untriedError) Error() string { return string(e) }
 
 // untried is why a case cannot be tried here.
-func untried(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", errUntried, fmt.Sprintf(format, args...))
-}
+func untried(format string, args ...any) error { return untriedError(fmt.Sprintf(format, args...)) }
 
 // An experiment tries one rule.
 type experiment struct {
@@ -111,9 +111,10 @@ func (r *runner) do(name string, f func(*trial) error) {
 		}
 		return f(t)
 	})
+	var why untriedError
 	switch {
 	case err == nil || r.ctx.Err() != nil:
-	case errors.Is(err, errUntried), errors.Is(err, host.ErrPermission):
+	case errors.As(err, &why), errors.Is(err, host.ErrPermission):
 		r.skip(name, err.Error())
 	default:
 		r.results = append(r.results, Result{Rule: r.rule, Case: name, Outcome: Broken, Why: err.Error()})

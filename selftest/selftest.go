@@ -53,7 +53,7 @@ type Result struct {
 type Rule struct {
 	ID    string `json:"id"`
 	Says  string `json:"says"`
-	Range string `json:"range,omitempty"` // the kernels that do so, where tcpq knows
+	Range string `json:"range"` // the kernels that do so: "all", "since 5.4", "before 4.1"
 }
 
 // Options say how the rules are tried.

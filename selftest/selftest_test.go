@@ -199,7 +199,7 @@ func TestEveryRuleHasAnExperiment(t *testing.T) {
 			t.Errorf("%s is tried twice", about.ID)
 		}
 		seen[about.ID] = true
-		if about.ID == "" || about.Says == "" || !strings.HasSuffix(about.Says, ".") {
+		if about.ID == "" || about.Says == "" || about.Range == "" || !strings.HasSuffix(about.Says, ".") {
 			t.Errorf("%+v lacks a name or a sentence", about)
 		}
 		if (e.run == nil) == (e.notTried == "") {

@@ -37,6 +37,8 @@ func TestUsageErrorsSayWhatIsWanted(t *testing.T) {
 		{"an unknown log level", []string{"version", "--log-level", "loud"}, "want debug, info, warn or error"},
 		{"an unknown log format", []string{"version", "--log-format", "xml"}, "want text or json"},
 		{"a recording without a folder", []string{"record"}, "the folder to write"},
+		{"a selftest in an unknown format", []string{"selftest", "-o", "xml"}, "want table, wide, json or yaml"},
+		{"a selftest of a recording", []string{"selftest", "--host", "y"}, "no use here"},
 		{"a recording of a recording", []string{"record", "x", "--host", "y"}, "no use here"},
 	}
 	for _, tt := range tests {
@@ -96,7 +98,7 @@ func TestRecordRefusesAFolderInUse(t *testing.T) {
 }
 
 func TestVersionAndHelp(t *testing.T) {
-	for _, args := range [][]string{{"version"}, {"--help"}, {"inspect", "--help"}, {"record", "--help"}, {"completion", "bash"}} {
+	for _, args := range [][]string{{"version"}, {"--help"}, {"inspect", "--help"}, {"record", "--help"}, {"selftest", "--help"}, {"completion", "bash"}} {
 		out, err := execute(t, args...)
 		if err != nil || len(out) == 0 {
 			t.Errorf("qtune %v: %d bytes, %v", args, len(out), err)

@@ -171,16 +171,23 @@ func selftestFootnotes(w *bufio.Writer, report *selftest.Report, width int) {
 	for i := range report.Rules {
 		g := &report.Rules[i]
 		if g.Outcome == selftest.Mismatch {
-			fmt.Fprintln(w, wrap(fmt.Sprintf("%s (%s): %s", g.ID, orDash(g.Range), g.Says), width))
+			fmt.Fprintln(w, wrap(fmt.Sprintf("%s (%s): %s", g.ID, g.Range, g.Says), width))
 		}
+		said := ""
 		for _, c := range g.Cases {
-			switch c.Outcome {
-			case selftest.Skipped, selftest.Broken:
-				what := strings.TrimSuffix(g.ID+": "+c.Case, ": ")
-				fmt.Fprintln(w, wrap(fmt.Sprintf("%s: %s: %s", c.Outcome, what, c.Why), width))
-			case selftest.Mismatch:
-				fmt.Fprintln(w, wrap(fmt.Sprintf("  %s: predicted %s; observed %s", orDash(c.Case), predictedText(c.Wrong()), observedText(c.Wrong())), width))
+			text := ""
+			switch {
+			case c.Outcome == selftest.Mismatch:
+				text = fmt.Sprintf("  %s: predicted %s; observed %s", orDash(c.Case), predictedText(c.Wrong()), observedText(c.Wrong()))
+			case c.Outcome == selftest.Skipped && g.Outcome == selftest.Skipped:
+				text = fmt.Sprintf("skipped: %s: %s", g.ID, c.Why)
+			case c.Why != "":
+				text = fmt.Sprintf("%s: %s: %s: %s", c.Outcome, g.ID, orDash(c.Case), c.Why)
 			}
+			if text != "" && text != said { // several cases may lack the same thing
+				fmt.Fprintln(w, wrap(text, width))
+			}
+			said = text
 		}
 	}
 	s := report.Summary
