@@ -118,7 +118,7 @@ func Run(ctx context.Context, live *host.Live, o Options) ([]Result, error) {
 	return r.results, nil
 }
 
-// choose returns the experiments of these rules.
+// choose returns the experiments of these rules, all when there are none.
 func choose(only []string) ([]*experiment, error) {
 	var chosen []*experiment
 	known := map[string]bool{}
@@ -126,18 +126,13 @@ func choose(only []string) ([]*experiment, error) {
 		e := &experiments[i]
 		id := e.about().ID
 		known[id] = true
-		if len(only) == 0 {
+		if len(only) == 0 || slices.Contains(only, id) {
 			chosen = append(chosen, e)
 		}
-		for _, want := range only {
-			if want == id {
-				chosen = append(chosen, e)
-			}
-		}
 	}
-	for _, want := range only {
-		if !known[want] {
-			return nil, fmt.Errorf("rule %q: %w", want, ErrUnknownRule)
+	for _, id := range only {
+		if !known[id] {
+			return nil, fmt.Errorf("rule %q: %w", id, ErrUnknownRule)
 		}
 	}
 	return chosen, nil
