@@ -90,12 +90,14 @@ func (l *subject) mean() float64 {
 // looks at the slots in which the queue was full at both ends when there are any:
 // then nothing enters but what follows one that was accepted.
 func (l *subject) acceptRate() (perSecond float64, known bool) {
-	var all, full struct{ accepted, seconds float64 }
+	var all, full struct{ accepted, opened, seconds float64 }
 	for _, s := range l.slots {
-		if _, ok := s.Counters.Get(tcpq.PassiveOpens); !ok {
+		opened, ok := s.Counters.Get(tcpq.PassiveOpens)
+		if !ok {
 			continue
 		}
 		all.accepted += s.accepted()
+		all.opened += float64(opened)
 		all.seconds += s.seconds
 		if d := s.Listeners[l.l.Cookie]; d.From > l.l.Accept.Max && d.To > l.l.Accept.Max {
 			full.accepted += s.accepted()
@@ -104,6 +106,11 @@ func (l *subject) acceptRate() (perSecond float64, known bool) {
 	}
 	if full.seconds > 0 {
 		return full.accepted / full.seconds, true
+	}
+	// What arrives while a sample is taken is in the counters and not yet in
+	// the queue: one, or one in a hundred, is nothing.
+	if all.accepted <= max(1, all.opened/100) {
+		all.accepted = 0
 	}
 	return all.accepted / all.seconds, all.seconds > 0
 }
