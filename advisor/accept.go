@@ -180,7 +180,7 @@ func slow(l *subject) *Finding {
 		return nil
 	}
 	f := &Finding{Evidence: append(l.queueEvidence(), l.acceptEvidence()...)}
-	f.Why = fmt.Sprintf("The queue never emptied: %.0f waited on average. ", l.mean())
+	f.Why = fmt.Sprintf("Most samples saw a standing queue: %.0f waited on average. ", l.mean())
 	switch {
 	case known && rate > 0:
 		f.Why += fmt.Sprintf("At %s accepts a second%s each waits %s%s; with a limit of %d it would be %s. ", number(rate), l.atMost(),

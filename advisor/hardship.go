@@ -121,7 +121,7 @@ var hardships = []struct {
 			share := 100 * float64(v.Throttled) / float64(v.Periods)
 			return &hardship{
 				why:      fmt.Sprintf("The CPU quota of process %d was used up in %.0f %% of the periods.", pid, share),
-				evidence: Evidence{"CPU periods throttled", share, "%", fmt.Sprintf("cpu.stat of the cgroup of process %d", pid)},
+				evidence: Evidence{"CPU periods throttled", round(share), "%", fmt.Sprintf("cpu.stat of the cgroup of process %d", pid)},
 				hint:     Hint{Setting: "the CPU quota of the cgroup: cpu.max, CPUQuota= of the unit, limits.cpu of the pod", TakesEffect: Now, Verified: true},
 			}
 		},
@@ -135,7 +135,7 @@ var hardships = []struct {
 			}
 			return &hardship{
 				why:      fmt.Sprintf("%s of process %d ran, or waited for a CPU, %.0f %% of the time.", which, pid, 100*v.Busiest),
-				evidence: Evidence{"the busiest thread ran or waited for a CPU", 100 * v.Busiest, "%", fmt.Sprintf("/proc/%d/task", pid)},
+				evidence: Evidence{"the busiest thread ran or waited for a CPU", round(100 * v.Busiest), "%", fmt.Sprintf("/proc/%d/task", pid)},
 				hint:     Hint{Setting: "more threads or processes that accept, or less work in the one that does", TakesEffect: Restart, Verified: true},
 			}
 		},

@@ -122,7 +122,7 @@ type ListenerWindow struct {
 	Discards     uint64
 	Refused      Refused
 	RefusedKnown bool   // the namespace's counters were read in every slot
-	Worst        uint64 // most packets refused between two quiet slots
+	Worst        uint64 // most packets refused in one slot, at most: of the largest burst
 	Causes       Causes
 
 	Lengths  []uint32 // of the accept queue: at the start, and at the end of every slot
@@ -183,7 +183,7 @@ func (lw *ListenerWindow) end(run *interval) {
 	r := run.refused()
 	lw.Refused.Min += r.Min
 	lw.Refused.Max += r.Max
-	lw.Worst = max(lw.Worst, r.Max)
+	lw.Worst = max(lw.Worst, min(run.worst, r.Max))
 	if r.Max > 0 {
 		lw.Causes.add(run.causes())
 	}
@@ -209,6 +209,7 @@ type interval struct {
 	overflows  uint64 // of them, ListenOverflows
 	synFull    uint64 // and TCPReqQFullDrop
 	mine, all  uint64 // discards, of the listener and of all in the namespace
+	worst      uint64 // most discards of the listener in one slot
 	acceptSeen bool   // a sample showed its accept queue full
 	synSeen    bool   // or its SYN queue
 	gone       bool   // a listener went, and nobody knows what it discarded
@@ -220,6 +221,7 @@ func (i *interval) add(ns *NamespaceDelta, l *ListenerDelta) {
 	i.overflows += ns.Counters.Value(ListenOverflows)
 	i.synFull += ns.Counters.Value(TCPReqQFullDrop)
 	i.mine += uint64(l.Discards)
+	i.worst = max(i.worst, uint64(l.Discards))
 	i.all += ns.Discards
 	i.acceptSeen = i.acceptSeen || l.AcceptFull
 	i.synSeen = i.synSeen || l.SynFull
