@@ -53,6 +53,20 @@ func longerQueue(least int64) check {
 	}
 }
 
+// queueUpTo wants that no hint proposes a queue longer than this.
+func queueUpTo(most int64) check {
+	return func(t *testing.T, f inspection.Finding) {
+		t.Helper()
+		for _, h := range f.Hints {
+			for _, number := range regexp.MustCompile(`\d+`).FindAllString(h.Example, -1) {
+				if n, err := strconv.ParseInt(number, 10, 64); err != nil || n > most {
+					t.Errorf("%s proposes %q, want a queue of at most %d", f.Code, h.Example, most)
+				}
+			}
+		}
+	}
+}
+
 // change wants one of these changes, with the effect at once or not.
 func change(now bool, keys ...string) check {
 	return func(t *testing.T, f inspection.Finding) {

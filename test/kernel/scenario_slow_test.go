@@ -42,12 +42,12 @@ func slowRows() []row {
 		}},
 		{"a slow application is named beside a busy one that keeps up", func(p *play) {
 			slow := p.listen(lab.Socket{Addr: loopback4, Port: 80, Backlog: 100})
-			busy := p.listen(lab.Socket{Addr: loopback4, Port: 81, Backlog: 100})
+			busy := p.listen(lab.Socket{Addr: loopback4, Port: 81, Backlog: 400})
 			slow.Serve(lab.Serve{Every: 20 * ms, Batch: 2})
 			busy.Serve(lab.Serve{})
 			p.keep(slow, 5*ms, 50, 0)
 			c := p.clients(busy)
-			p.every(10*ms, func() { c.Come(5) })
+			p.every(10*ms, func() { c.Come(20) })
 			p.moved("PassiveOpens", 30)
 			p.want("application-slow", slow.Inode, rateUpTo(110))
 			p.allow("limit-below-somaxconn")
