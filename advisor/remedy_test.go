@@ -41,7 +41,7 @@ func TestChanges(t *testing.T) {
 			"syncookies or tcp_max_syn_backlog, both at once",
 			play{listeners: late, moved: refused, sysctls: map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0, tcpq.TCPMaxSynBacklog: 128}},
 			SynBacklogThreeQuarters,
-			[]Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.TCPMaxSynBacklog, 128, 512, true}},
+			[]Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.TCPMaxSynBacklog, 128, 256, true}},
 		},
 		{
 			"syncookies first, then a longer limit",
@@ -51,7 +51,7 @@ func TestChanges(t *testing.T) {
 				sysctls:   map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0, tcpq.Somaxconn: 10},
 			},
 			SynQueueFull,
-			[]Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.Somaxconn, 10, 1024, false}},
+			[]Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.Somaxconn, 10, 128, false}},
 		},
 		{
 			"a flood is no reason for a longer queue",

@@ -195,7 +195,7 @@ func synRows() []row {
 			l.Serve(lab.Serve{})
 			p.late(l, 4).Data = []byte("hello")
 			p.untilMoved("TCPFastOpenListenOverflow")
-			p.moved("TCPFastOpenListenOverflow", 10)
+			p.moved("TCPFastOpenListenOverflow", 3)
 			p.moved("PassiveOpens", 20)
 			p.still("ListenDrops")
 			p.want("fastopen-overflow", l.Inode, noChange(maxConn, synBack, cookies))
