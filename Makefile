@@ -12,6 +12,7 @@ PREFIX  ?= /usr/local
 PKG      ?= ./...
 ARGS     ?=
 FUZZTIME ?= 20s
+KERNELS  ?=
 RACE     ?=
 
 # -count=1: a result of yesterday says nothing about the kernel of today.
@@ -25,7 +26,7 @@ endif
 ABSENT := $(if $(wildcard test/bench/*.go),,bench) $(if $(wildcard test/e2e/*.go),,e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: help all inspect test cover lint fuzz bench generate e2e install clean bin/qtune
+.PHONY: help all inspect test cover lint fuzz bench generate e2e vm install clean bin/qtune
 
 help: ## list these targets
 	@awk -F ':.*## ' -v absent=' $(ABSENT) ' \
@@ -70,6 +71,9 @@ generate: ## write the generated files anew
 e2e: ## real servers and containers, as root
 	@ls test/e2e/*.go >/dev/null 2>&1 || { echo 'test/e2e is not written yet' >&2; exit 1; }
 	@test/ci/gotest -count=1 -timeout=30m -tags e2e ./test/e2e/...
+
+vm: ## the tests of the kernel on other kernels, in QEMU (KERNELS='5.10 7.x', ARGS='-run TestKernelTruth')
+	@go run ./test/vm -kernels '$(KERNELS)' $(ARGS)
 
 # Not rebuilt when there: `make all && sudo make install` needs no Go as root.
 install: ## install bin/qtune and the man pages (PREFIX=/usr/local, DESTDIR=)
