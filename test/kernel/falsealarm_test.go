@@ -17,6 +17,7 @@ import (
 // queue never gets half full.
 func TestKernelNoFalseAlarm(t *testing.T) {
 	lab.NeedRoot(t)
+	lab.NeedRealTime(t)
 	lab.Binary(t)
 	const enough, backlog = 50_000, 64
 	ns := lab.NewNamespace(t)

@@ -30,6 +30,7 @@ func (r *row) run(t *testing.T) {
 // the one critical or warning finding it is, on the one listener it is about.
 func TestKernelScenario(t *testing.T) {
 	lab.NeedRoot(t)
+	lab.NeedRealTime(t)
 	lab.NeedProgram(t, "ip")
 	lab.Binary(t)
 	rows := slices.Concat(loadRows(), slowRows(), stuckRows(), synRows(), cookieRows(), memberRows(), innocentRows(), pastRows())

@@ -48,6 +48,18 @@ func NeedProgram(t testing.TB, names ...string) {
 	}
 }
 
+// emulatedVariable says that this machine's CPU is emulated.
+const emulatedVariable = "QTUNE_EMULATED"
+
+// NeedRealTime skips the test where the CPU is emulated: there qtune is too slow to
+// sample a load as often as it does elsewhere.
+func NeedRealTime(t testing.TB) {
+	t.Helper()
+	if os.Getenv(emulatedVariable) != "" {
+		t.Skip("judges loads in real time, and this CPU is emulated")
+	}
+}
+
 // NeedMPTCP skips the test unless this kernel makes MPTCP sockets.
 func NeedMPTCP(t testing.TB) {
 	t.Helper()
