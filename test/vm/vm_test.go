@@ -233,11 +233,11 @@ func TestListen(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, w := io.Pipe()
-				defer r.Close()
+				defer r.Close() //nolint:errcheck // a pipe
 				var killed error
 				dog := &watchdog{cancel: func(cause error) {
 					killed = cause
-					w.Close() // as a killed QEMU does
+					w.Close() //nolint:errcheck // as a killed QEMU does
 				}}
 				defer dog.stop()
 				go func() {
@@ -248,7 +248,7 @@ func TestListen(t *testing.T) {
 						}
 					}
 					if !tt.hangs {
-						w.Close()
+						w.Close() //nolint:errcheck // a pipe
 					}
 				}()
 				start, heard := time.Now(), 0
