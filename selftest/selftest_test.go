@@ -17,7 +17,6 @@ import (
 
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/tcpq"
-	"github.com/qtune/qtune/test/lab"
 )
 
 // holdArg makes this test binary a process that holds a listener.
@@ -136,7 +135,7 @@ func TestKernelSelftestLeavesNothing(t *testing.T) {
 	// before this one, too.
 	const patience = 10 * time.Second
 	var before string
-	if !lab.Within(patience, func() bool { before = traces(t); return !strings.Contains(before, "a thread in") }) {
+	if !within(patience, func() bool { before = traces(t); return !strings.Contains(before, "a thread in") }) {
 		t.Fatalf("before it begins: %s", before)
 	}
 	mustTry(t, Options{Only: []string{"resize-from-outside", tcpq.RelistenSetsLimit.String()}})
@@ -144,9 +143,23 @@ func TestKernelSelftestLeavesNothing(t *testing.T) {
 		t.Errorf("Run = %v, want %v", err, context.Canceled)
 	}
 	var after string
-	if !lab.Within(patience, func() bool { after = traces(t); return after == before }) {
+	if !within(patience, func() bool { after = traces(t); return after == before }) {
 		t.Fatalf("before: %s\nafter: %s", before, after)
 	}
+}
+
+// within polls until ok says yes or the time is over, and reports which.
+func within(d time.Duration, ok func() bool) bool {
+	deadline := time.Now().Add(d)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		if time.Now().After(deadline) {
+			return false
+		}
+		<-tick.C
+	}
+	return true
 }
 
 // traces says what a selftest could leave: descriptors, children, threads in other
