@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/qtune/qtune/advisor"
+	"github.com/qtune/qtune/inspection"
+)
+
+// problemsOnly leaves in an inspection what is critical or a warning, and the
+// listeners that are concerned.
+func problemsOnly(in *inspection.Inspection) *inspection.Inspection {
+	out := *in
+	out.Findings = slices.DeleteFunc(slices.Clone(in.Findings), func(f inspection.Finding) bool { return !isProblem(&f) })
+	type id struct {
+		netns  uint64
+		cookie string
+	}
+	concerned := map[id]bool{}
+	for _, f := range out.Findings {
+		if f.Listener != nil {
+			concerned[id{f.Listener.Netns, f.Listener.Cookie}] = true
+		}
+	}
+	out.Listeners = slices.DeleteFunc(slices.Clone(in.Listeners), func(l inspection.Listener) bool {
+		return !concerned[id{l.Netns, l.Cookie}]
+	})
+	return &out
+}
+
+// hasCritical reports whether connections are being lost.
+func hasCritical(in *inspection.Inspection) bool {
+	return slices.ContainsFunc(in.Findings, func(f inspection.Finding) bool { return f.Severity == string(advisor.Critical) })
+}
+
+// brief says in three sentences what a ticket needs: what was looked at, the
+// worst that was found, and what to do.
+func (s *screen) brief() {
+	s.head()
+	worst := slices.IndexFunc(s.in.Findings, func(f inspection.Finding) bool { return isProblem(&f) })
+	if worst < 0 {
+		if s.in.Window.Source == inspection.SourceNone {
+			s.say("Nothing is over its limit at this instant; a window would tell more.")
+		} else {
+			s.say("Nothing in %.1f s.", s.in.Window.Seconds)
+		}
+		return
+	}
+	f := &s.in.Findings[worst]
+	others := ""
+	if n := problems(s.in) - 1; n > 0 {
+		others = fmt.Sprintf(" (and %s)", count(n, "other problem"))
+	}
+	s.say("%s at %s: %s%s", upperFirst(f.Title), s.where(f), f.Why, others)
+	var todo []string
+	for _, c := range f.Changes {
+		todo = append(todo, fmt.Sprintf("set %s to %d in %s", c.Key, c.To, s.names[c.Netns]))
+	}
+	for _, h := range f.Hints {
+		text := hintText(h)
+		if h.Example != "" {
+			text += ": " + h.Example
+		}
+		todo = append(todo, text)
+	}
+	if len(todo) > 0 {
+		s.say("Remedy: %s.", strings.Join(todo, "; "))
+	}
+}
+
+func problems(in *inspection.Inspection) (n int) {
+	for i := range in.Findings {
+		if isProblem(&in.Findings[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
