@@ -66,7 +66,7 @@ func (l *subject) nobodyRan() bool {
 // the reason why a program is too slow.
 const (
 	throttledShare = 0.5
-	busyShare      = 0.9
+	busyShare      = 0.8
 )
 
 // hardships are tried in this order.

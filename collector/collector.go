@@ -72,7 +72,7 @@ type Collector struct {
 	searched map[int]bool           // processes whose descriptors were looked into
 	named    *tcpq.Snapshot         // the last of a full pass: its listeners have owners
 	owners   map[uint64]*tcpq.Owner // of that, by the listener's cookie; nil until somebody asks
-	patients map[int]patient        // processes whose vitals were read, by pid
+	patients map[int]host.Vitals    // as first read in this watch, by pid
 }
 
 // New returns a Collector of h.
@@ -83,7 +83,7 @@ func New(h Host, o Options) *Collector {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Collector{host: h, opts: o, patients: map[int]patient{}}
+	return &Collector{host: h, opts: o, patients: map[int]host.Vitals{}}
 }
 
 // Snapshot reads the host once: everything, owners included. With prev, counters

@@ -7,7 +7,6 @@ package collector
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/tcpq"
@@ -15,12 +14,6 @@ import (
 
 // maxPatients bounds how many processes are looked at in one pass.
 const maxPatients = 64
-
-// A patient is a process whose vitals were read before.
-type patient struct {
-	first host.Vitals
-	at    time.Time
-}
 
 // readVitals reads how the processes are doing whose listeners have connections
 // waiting, the fullest first, and those that had before in this watch. Where
@@ -88,22 +81,22 @@ func (p *pass) examine(pid int) {
 	if err != nil {
 		return // ended: ordinary
 	}
-	before, known := c.patients[pid]
-	if !known || before.first.Start != now.Start {
-		before = patient{first: now, at: p.snapshot.Time}
-		c.patients[pid] = before
+	first, known := c.patients[pid]
+	if !known || first.Start != now.Start {
+		first = now
+		c.patients[pid] = now
 	}
 	if p.snapshot.Vitals == nil {
 		p.snapshot.Vitals = map[int]tcpq.Vitals{}
 	}
-	p.snapshot.Vitals[pid] = vitalsSince(&before.first, &now, p.snapshot.Time.Sub(before.at))
+	p.snapshot.Vitals[pid] = vitalsSince(&first, &now)
 }
 
 // vitalsSince compares two readings of one process.
-func vitalsSince(was, now *host.Vitals, over time.Duration) tcpq.Vitals {
+func vitalsSince(was, now *host.Vitals) tcpq.Vitals {
 	v := tcpq.Vitals{
 		Descriptors: now.Descriptors, DescriptorLimit: now.DescriptorLimit,
-		Stopped: now.Stopped, Frozen: now.Frozen, Threads: len(now.Threads), Over: max(over, 0),
+		Stopped: now.Stopped, Frozen: now.Frozen, Threads: len(now.Threads), Over: max(0, now.At.Sub(was.At)),
 	}
 	if v.Over == 0 {
 		return v

@@ -81,7 +81,8 @@ func TestVitalsSince(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		if got := vitalsSince(&tt.was, &tt.now, tt.over); got != tt.want {
+		tt.now.At = tt.was.At.Add(tt.over)
+		if got := vitalsSince(&tt.was, &tt.now); got != tt.want {
 			t.Errorf("%s: vitalsSince = %+v, want %+v", tt.name, got, tt.want)
 		}
 	}
@@ -99,7 +100,8 @@ func TestVitalsOfASuccessor(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.info.Time = h.info.Time.Add(time.Second)
-	h.vitals[50] = host.Vitals{Start: 10, Threads: map[int]host.ThreadTime{50: {Ran: 5}}}
+	began := time.Now()
+	h.vitals[50] = host.Vitals{At: began, Start: 10, Threads: map[int]host.ThreadTime{50: {Ran: 5}}}
 	second, err := c.Snapshot(t.Context(), first)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +110,7 @@ func TestVitalsOfASuccessor(t *testing.T) {
 		t.Errorf("vitals of the successor = %+v, want a first reading", v)
 	}
 	h.info.Time = h.info.Time.Add(time.Second)
-	h.vitals[50] = host.Vitals{Start: 10, Threads: map[int]host.ThreadTime{50: {Ran: 6}}}
+	h.vitals[50] = host.Vitals{At: began.Add(time.Second), Start: 10, Threads: map[int]host.ThreadTime{50: {Ran: 6}}}
 	third, err := c.Snapshot(t.Context(), second)
 	if err != nil {
 		t.Fatal(err)

@@ -11,13 +11,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Vitals are what /proc and the cgroups tell of how a process is doing, as
 // counts since its start.
 type Vitals struct {
-	Start   uint64 // ticks after boot: who has the number of another that ended has another start
-	Stopped bool   // by a signal or a debugger
+	At      time.Time // when it was read
+	Start   uint64    // ticks after boot: who has the number of another that ended has another start
+	Stopped bool      // by a signal or a debugger
 
 	Descriptors     int // open
 	DescriptorLimit int // RLIMIT_NOFILE, soft; 0 when unknown
@@ -40,7 +42,7 @@ const maxThreads = 256
 
 // Vitals reads how a process is doing; what may not be seen is left out.
 func (l *Live) Vitals(pid int) (Vitals, error) {
-	var v Vitals
+	v := Vitals{At: time.Now()}
 	var buf [maxProcessFile]byte
 	dir := l.path("proc/" + strconv.Itoa(pid))
 	stat, err := readFile(dir+"/stat", buf[:])

@@ -26,6 +26,7 @@ type Serve struct {
 func (s *Serve) run(fd int) {
 	switch {
 	case s.Spin:
+		runtime.LockOSThread() // Go would move the work from thread to thread
 		compute(math.MaxInt64 / 2)
 	case s.Every == 0:
 		for {
