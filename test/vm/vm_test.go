@@ -35,8 +35,8 @@ func TestKernelsFile(t *testing.T) {
 
 func TestParseKernels(t *testing.T) {
 	for text, want := range map[string]string{
-		"6.1 bookworm linux-image-6.1*\n":                "",
-		"# a comment\n\n6.1 bookworm linux-6* ci # why":  "",
+		"6.1 bookworm linux-image-6.1*\n":               "",
+		"# a comment\n\n6.1 bookworm linux-6* ci # why": "",
 		"6.1 bookworm\n":                                 "want NAME SUITE PACKAGE [ci]",
 		"6.1 bookworm linux-image-6.1* often\n":          "want NAME SUITE PACKAGE [ci]",
 		"6.1 bookworm linux-[\n":                         "syntax error in pattern",
