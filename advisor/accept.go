@@ -35,7 +35,7 @@ var acceptChecks = []check{
 			Avoid: "Do not judge the group by its sum, and do not lengthen the queues: the full one belongs to a worker that hangs. " +
 				"Closing the member resets what waits there, unless net.ipv4.tcp_migrate_req is 1 (Linux 5.14).",
 		},
-		silences: []Code{ApplicationStuck, ApplicationSlow, CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit},
+		silences: []Code{ApplicationStuck, ApplicationSlow, CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit, SynQueueFull, SynBacklogThreeQuarters},
 		listener: imbalance,
 	},
 	{
@@ -48,7 +48,7 @@ var acceptChecks = []check{
 			Do:    "Find out what the program waits for, or restart it. When a reason is named (stopped, frozen, descriptors), remove that.",
 			Avoid: "A longer queue only lets more clients wait for an answer that does not come.",
 		},
-		silences: []Code{ApplicationSlow, BacklogZero, CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit},
+		silences: []Code{ApplicationSlow, BacklogZero, CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit, SynQueueFull, SynBacklogThreeQuarters},
 		listener: stuck,
 	},
 	{
@@ -85,7 +85,7 @@ var acceptChecks = []check{
 			Do:    "Give the program more processes, threads or CPU, or less work between two accepts. Behind a load balancer, take load away.",
 			Avoid: "A longer queue makes clients wait longer; past their timeout the program serves connections nobody waits for.",
 		},
-		silences: []Code{CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit},
+		silences: []Code{CookieZombies, AcceptQueueOverflow, AcceptQueueNearLimit, SynQueueFull, SynBacklogThreeQuarters},
 		listener: slow,
 	},
 	{
@@ -98,7 +98,7 @@ var acceptChecks = []check{
 			Do:    "Lengthen the listener's queue; that also makes cookies rarer, because the same limit bounds the SYN queue.",
 			Avoid: "tcp_abort_on_overflow does not reach such clients.",
 		},
-		silences: []Code{AcceptQueueOverflow, AcceptQueueNearLimit},
+		silences: []Code{AcceptQueueOverflow, AcceptQueueNearLimit, SynQueueFull, SynBacklogThreeQuarters},
 		listener: zombies,
 	},
 	{
@@ -112,7 +112,7 @@ var acceptChecks = []check{
 			Avoid: "A sysctl alone does nothing to a listener that exists, and the host's does nothing for a pod. " +
 				"tcp_abort_on_overflow=1 only turns some of the waiting into errors.",
 		},
-		silences: []Code{AcceptQueueNearLimit},
+		silences: []Code{AcceptQueueNearLimit, SynQueueFull, SynBacklogThreeQuarters}, // ACKs that were refused leave their peers half-open
 		listener: overflow,
 		whole:    someOverflow,
 	},

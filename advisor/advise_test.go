@@ -99,6 +99,15 @@ func TestFindings(t *testing.T) {
 			[]string{"accept-queue-overflow"},
 		},
 		{
+			"refused final ACKs fill the SYN queue, too",
+			play{
+				listeners: []part{{port: 80, limit: 10, queue: middle(11, 11), discards: middle(10, 40), syn: each(11, half(11, 3))}, {port: 81, limit: 10}},
+				moved:     with(overflows, map[tcpq.Counter][]uint64{tcpq.ListenDrops: middle64(10, 30), tcpq.TCPReqQFullDrop: middle64(10, 10)}),
+				sysctls:   map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0},
+			},
+			[]string{"accept-queue-overflow:80", "limit-below-somaxconn:80"},
+		},
+		{
 			"near its limit twice",
 			play{listeners: []part{{port: 80, limit: 10, queue: []uint32{0, 8, 0, 0, 9, 0, 0, 0, 0, 0, 0}}}, moved: opened(10)},
 			[]string{"accept-queue-near-limit:80", "limit-below-somaxconn:80"},
@@ -225,6 +234,14 @@ func TestFindings(t *testing.T) {
 			play{
 				listeners: []part{{port: 80, limit: 10, discards: each(10, uint32(5)), queue: each(11, uint32(0)), syn: each(11, half(11, 2))}},
 				moved:     with(opened(20), refused(5, 0, 5)), sysctls: map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0},
+			},
+			[]string{"syn-queue-full:80", "syncookies-off"},
+		},
+		{
+			"the SYN queue is full of peers that answer after a second",
+			play{
+				listeners: []part{{port: 80, limit: 10, discards: each(10, uint32(5)), queue: each(11, uint32(0)), syn: each(11, half(11, 9))}},
+				moved:     with(opened(2), refused(5, 0, 5)), sysctls: map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0},
 			},
 			[]string{"syn-queue-full:80", "syncookies-off"},
 		},

@@ -98,6 +98,9 @@ func (l *subject) flooded() bool {
 	if l.seen.Causes.AcceptFull > 0 || l.moved.Value(tcpq.TCPDeferAcceptDrop) > 0 {
 		return false
 	}
+	if l.lone() && l.moved.Value(tcpq.PassiveOpens) >= uint64(max(1, l.seen.SynPeak)) {
+		return false // the whole queue went through in the window: late, but they answer
+	}
 	nobodyAnswers := l.seen.SynFull && l.seen.Slots >= judgedSlots && l.moved.Value(tcpq.PassiveOpens) == 0
 	if !nobodyAnswers && (l.seen.SynStale == 0 || l.seen.SynStale*2 < l.seen.SynPeak) {
 		return false

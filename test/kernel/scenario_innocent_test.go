@@ -148,7 +148,7 @@ func unanswerable(setting string) func(*play) {
 			n++
 			w.SendFrom(netip.AddrPortFrom(netip.MustParseAddr("172.16.0.1"), 1024+n), onCable(l))
 		})
-		p.moved("ListenDrops", 30)
+		p.moved("ListenDrops", 15)
 		p.still("ListenOverflows", "TCPReqQFullDrop")
 	}
 }
