@@ -15,10 +15,10 @@ import (
 )
 
 // A check looks closer at a finding.
-type check func(*testing.T, inspection.Finding)
+type check func(testing.TB, inspection.Finding)
 
 // noLongerQueue wants that nothing proposes one.
-func noLongerQueue(t *testing.T, f inspection.Finding) {
+func noLongerQueue(t testing.TB, f inspection.Finding) {
 	t.Helper()
 	for _, c := range f.Changes {
 		if (c.Key == maxConn || c.Key == synBack) && c.To > c.From {
@@ -35,7 +35,7 @@ func noLongerQueue(t *testing.T, f inspection.Finding) {
 // longerQueue wants that a change or a hint proposes a queue of at least this
 // length.
 func longerQueue(least int64) check {
-	return func(t *testing.T, f inspection.Finding) {
+	return func(t testing.TB, f inspection.Finding) {
 		t.Helper()
 		for _, c := range f.Changes {
 			if c.Key == maxConn && c.To >= least {
@@ -55,7 +55,7 @@ func longerQueue(least int64) check {
 
 // queueUpTo wants that no hint proposes a queue longer than this.
 func queueUpTo(most int64) check {
-	return func(t *testing.T, f inspection.Finding) {
+	return func(t testing.TB, f inspection.Finding) {
 		t.Helper()
 		for _, h := range f.Hints {
 			for _, number := range regexp.MustCompile(`\d+`).FindAllString(h.Example, -1) {
@@ -69,7 +69,7 @@ func queueUpTo(most int64) check {
 
 // change wants one of these changes, with the effect at once or not.
 func change(now bool, keys ...string) check {
-	return func(t *testing.T, f inspection.Finding) {
+	return func(t testing.TB, f inspection.Finding) {
 		t.Helper()
 		for _, c := range f.Changes {
 			if slices.Contains(keys, c.Key) && c.EffectiveNow == now && c.From != c.To {
@@ -82,7 +82,7 @@ func change(now bool, keys ...string) check {
 
 // changeTo wants exactly this change, with the effect at once.
 func changeTo(key string, from, to int64) check {
-	return func(t *testing.T, f inspection.Finding) {
+	return func(t testing.TB, f inspection.Finding) {
 		t.Helper()
 		for _, c := range f.Changes {
 			if c.Key == key && c.From == from && c.To == to && c.EffectiveNow {
@@ -95,7 +95,7 @@ func changeTo(key string, from, to int64) check {
 
 // noChange wants none of these sysctls to be touched.
 func noChange(keys ...string) check {
-	return func(t *testing.T, f inspection.Finding) {
+	return func(t testing.TB, f inspection.Finding) {
 		t.Helper()
 		for _, c := range f.Changes {
 			if slices.Contains(keys, c.Key) {
@@ -107,7 +107,7 @@ func noChange(keys ...string) check {
 
 // tells wants a word of this pattern in what the finding says.
 func tells(pattern string) check {
-	return func(t *testing.T, f inspection.Finding) {
+	return func(t testing.TB, f inspection.Finding) {
 		t.Helper()
 		if !regexp.MustCompile("(?i)" + pattern).MatchString(f.Title + " " + f.Why + " " + evidenceText(f)) {
 			t.Errorf("%s says %q with %s, want a word of %q", f.Code, f.Why, evidenceText(f), pattern)
@@ -118,7 +118,7 @@ func tells(pattern string) check {
 // rateAndWait wants the two numbers that tell why a longer queue is no help: of a
 // server that accepts up to 100 connections a second of a queue of 20 to 50; on a
 // busy machine, fewer.
-func rateAndWait(t *testing.T, f inspection.Finding) {
+func rateAndWait(t testing.TB, f inspection.Finding) {
 	t.Helper()
 	rate, okRate := acceptRate(f)
 	wait, okWait := waiting(f)
@@ -130,7 +130,7 @@ func rateAndWait(t *testing.T, f inspection.Finding) {
 // rateUpTo wants that no accept rate is claimed above the true one, unless as a
 // bound.
 func rateUpTo(most float64) check {
-	return func(t *testing.T, f inspection.Finding) {
+	return func(t testing.TB, f inspection.Finding) {
 		t.Helper()
 		if rate, ok := acceptRate(f); ok && rate > most {
 			t.Errorf("%s claims %g accepts a second, want no more than %g", f.Code, rate, most)

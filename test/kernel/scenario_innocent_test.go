@@ -96,7 +96,7 @@ func innocentRows() []row {
 			p.untilMoved("ListenOverflows")
 			p.after(500*ms, victim.Close)
 			p.moved("ListenOverflows", 10)
-			p.came = append(p.came, func(t *testing.T, in *inspection.Inspection) {
+			p.came = append(p.came, func(t testing.TB, in *inspection.Inspection) {
 				if n := len(listenersOf(in, p.ns)); n != 1 {
 					t.Errorf("the load did not: %d listeners at the end, want 1", n)
 				}

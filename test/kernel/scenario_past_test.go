@@ -47,7 +47,7 @@ func pastRows() []row {
 			for range 20 {
 				scanAll(p.cable(), onCable(l))
 			}
-			p.seen(l.Inode, func(t *testing.T, got inspection.Listener) {
+			p.seen(l.Inode, func(t testing.TB, got inspection.Listener) {
 				if n := got.Discards.Total; n == nil || *n < 30 {
 					t.Errorf("the load did not: %v packets discarded, want at least 30", value(n))
 				}

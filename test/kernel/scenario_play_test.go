@@ -17,7 +17,7 @@ import (
 // A play is a scenario: a namespace with listeners, a load that goes on while
 // qtune watches, and what qtune must say of it.
 type play struct {
-	t     *testing.T
+	t     testing.TB
 	ns    *lab.Namespace
 	wire  *lab.Wire
 	also  []*lab.Namespace // others it is about
@@ -28,7 +28,7 @@ type play struct {
 	once     []*event
 	ready    []func() bool // the load has come so far that qtune may begin
 
-	came     []func(*testing.T, *inspection.Inspection) // that the load did what the row is about
+	came     []func(testing.TB, *inspection.Inspection) // that the load did what the row is about
 	verdicts []verdict
 	must     []string // codes of info findings
 	may      []string
@@ -41,7 +41,7 @@ type event struct {
 	do     func()
 }
 
-func newPlay(t *testing.T) *play {
+func newPlay(t testing.TB) *play {
 	t.Helper()
 	ns := lab.NewNamespace(t)
 	return &play{t: t, ns: ns, netns: ns.Path(), span: "1500ms"}
@@ -187,7 +187,7 @@ func (p *play) load(watching <-chan struct{}, done func() bool) {
 
 // moved wants of the load that it moved a counter in the window at least so far.
 func (p *play) moved(counter string, least uint64) {
-	p.came = append(p.came, func(t *testing.T, in *inspection.Inspection) {
+	p.came = append(p.came, func(t testing.TB, in *inspection.Inspection) {
 		if n := p.ns.In(in).Moved[counter]; n < least {
 			t.Errorf("the load did not: %s moved by %d, want at least %d", counter, n, least)
 		}
@@ -196,7 +196,7 @@ func (p *play) moved(counter string, least uint64) {
 
 // still wants of the load that a counter did not move in the window.
 func (p *play) still(counters ...string) {
-	p.came = append(p.came, func(t *testing.T, in *inspection.Inspection) {
+	p.came = append(p.came, func(t testing.TB, in *inspection.Inspection) {
 		for _, c := range counters {
 			if n := p.ns.In(in).Moved[c]; n != 0 {
 				t.Errorf("the load did more: %s moved by %d, want 0", c, n)
@@ -207,7 +207,7 @@ func (p *play) still(counters ...string) {
 
 // peaked wants of the load that it filled a queue between two lengths.
 func (p *play) peaked(l *lab.Held, least, most uint32) {
-	p.seen(l.Inode, func(t *testing.T, got inspection.Listener) {
+	p.seen(l.Inode, func(t testing.TB, got inspection.Listener) {
 		if got.AcceptQueue.Peak == nil || *got.AcceptQueue.Peak < least || *got.AcceptQueue.Peak > most {
 			t.Errorf("the load did not: peak %v of %d, want %d to %d", value(got.AcceptQueue.Peak), got.AcceptQueue.Limit, least, most)
 		}
@@ -216,15 +216,15 @@ func (p *play) peaked(l *lab.Held, least, most uint32) {
 
 // discarded wants of the load that packets were discarded for a listener.
 func (p *play) discarded(l *lab.Held, least uint64) {
-	p.seen(l.Inode, func(t *testing.T, got inspection.Listener) {
+	p.seen(l.Inode, func(t testing.TB, got inspection.Listener) {
 		if got.Discards.Window == nil || *got.Discards.Window < least {
 			t.Errorf("the load did not: %v packets discarded on port %d, want at least %d", value(got.Discards.Window), got.Port, least)
 		}
 	})
 }
 
-func (p *play) seen(inode uint32, check func(*testing.T, inspection.Listener)) {
-	p.came = append(p.came, func(t *testing.T, in *inspection.Inspection) {
+func (p *play) seen(inode uint32, check func(testing.TB, inspection.Listener)) {
+	p.came = append(p.came, func(t testing.TB, in *inspection.Inspection) {
 		for _, l := range in.Listeners {
 			if l.Inode == inode {
 				check(t, l)

@@ -120,7 +120,7 @@ func lonelyRows() []row {
 // called stuck.
 func (p *play) stuck(c *lab.Child, checks ...check) {
 	inode := c.Listeners[0].Inode
-	p.seen(inode, func(t *testing.T, l inspection.Listener) {
+	p.seen(inode, func(t testing.TB, l inspection.Listener) {
 		if l.AcceptQueue.Length <= l.AcceptQueue.Limit {
 			t.Errorf("the load did not: queue %d of %d, want it full", l.AcceptQueue.Length, l.AcceptQueue.Limit)
 		}

@@ -7,6 +7,7 @@ package kernel
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/qtune/qtune/test/lab"
@@ -18,12 +19,47 @@ type row struct {
 	set  func(*play) // sets the scene and says what must come of it
 }
 
-func (r *row) run(t *testing.T) {
-	t.Run(r.name, func(t *testing.T) {
-		p := newPlay(t)
-		r.set(p)
-		p.run()
-	})
+func (r *row) run(t testing.TB) {
+	p := newPlay(t)
+	r.set(p)
+	p.run()
+}
+
+// An attempt at a row that may fail: other rows load the machine beside it.
+type attempt struct {
+	*testing.T
+	failed atomic.Bool
+}
+
+func (a *attempt) Fail() { a.failed.Store(true) }
+
+func (a *attempt) FailNow() {
+	a.Fail()
+	a.Skip("failed beside other rows, to be tried again alone")
+}
+
+func (a *attempt) Error(args ...any) {
+	a.Helper()
+	a.Log(args...)
+	a.Fail()
+}
+
+func (a *attempt) Errorf(format string, args ...any) {
+	a.Helper()
+	a.Logf(format, args...)
+	a.Fail()
+}
+
+func (a *attempt) Fatal(args ...any) {
+	a.Helper()
+	a.Log(args...)
+	a.FailNow()
+}
+
+func (a *attempt) Fatalf(format string, args ...any) {
+	a.Helper()
+	a.Logf(format, args...)
+	a.FailNow()
 }
 
 // TestKernelScenario lets qtune watch one load after the other, and wants of each
@@ -34,22 +70,38 @@ func TestKernelScenario(t *testing.T) {
 	lab.NeedProgram(t, "ip")
 	lab.Binary(t)
 	rows := slices.Concat(loadRows(), slowRows(), stuckRows(), synRows(), cookieRows(), memberRows(), innocentRows(), pastRows())
-	// Most of a row's time is waiting. More at a time would disturb each other.
-	const together = 8
-	places := make(chan struct{}, together)
-	var all sync.WaitGroup
-	for _, r := range rows {
-		places <- struct{}{}
-		all.Go(func() {
-			defer func() { <-places }()
-			r.run(t)
-		})
-	}
-	all.Wait()
-	for _, r := range lonelyRows() {
-		r.run(t)
+	alone := append(lonelyRows(), together(t, rows)...)
+	for _, r := range alone {
+		t.Run(r.name, func(t *testing.T) { r.run(t) })
 	}
 	if len(rows) < 40 {
 		t.Errorf("%d rows, want at least 40", len(rows))
 	}
+}
+
+// together plays rows side by side, as most of a row's time is waiting, and
+// returns those that failed, of which the machine may have been the cause.
+func together(t *testing.T, rows []row) (failed []row) {
+	const atATime = 8
+	places := make(chan struct{}, atATime)
+	var all sync.WaitGroup
+	var mu sync.Mutex // guards failed
+	for _, r := range rows {
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			var a attempt
+			t.Run(r.name, func(t *testing.T) {
+				a.T = t
+				r.run(&a)
+			})
+			if a.failed.Load() {
+				mu.Lock()
+				defer mu.Unlock()
+				failed = append(failed, r)
+			}
+		})
+	}
+	all.Wait()
+	return failed
 }

@@ -92,7 +92,7 @@ func (p *play) judge(in *inspection.Inspection) {
 }
 
 // checkForm wants of every finding what all must have.
-func checkForm(t *testing.T, in *inspection.Inspection, f inspection.Finding) {
+func checkForm(t testing.TB, in *inspection.Inspection, f inspection.Finding) {
 	t.Helper()
 	if !slices.Contains(severities[f.Severity], f.Code) {
 		t.Errorf("%s is %s, which the design has not", f.Code, f.Severity)
