@@ -8,9 +8,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,22 +25,33 @@ import (
 
 // selftestRun is how `qtune selftest` ended.
 type selftestRun struct {
+	cmd            *exec.Cmd
 	code           int
 	stdout, stderr bytes.Buffer
 }
 
 func runSelftest(ctx context.Context, t *testing.T, attr *syscall.SysProcAttr, args ...string) *selftestRun {
 	t.Helper()
-	r := &selftestRun{}
+	r := startSelftest(ctx, t, attr, args...)
+	r.wait()
+	return r
+}
+
+func startSelftest(ctx context.Context, t *testing.T, attr *syscall.SysProcAttr, args ...string) *selftestRun {
+	t.Helper()
 	cmd := exec.CommandContext(ctx, lab.Binary(t), append([]string{"selftest"}, args...)...)
+	r := &selftestRun{cmd: cmd}
 	cmd.Dir, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = "/", attr, &r.stdout, &r.stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGINT) }
-	err := cmd.Run()
-	if cmd.ProcessState == nil {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	r.code = cmd.ProcessState.ExitCode()
 	return r
+}
+
+func (r *selftestRun) wait() {
+	_ = r.cmd.Wait() // the exit code says it
+	r.code = r.cmd.ProcessState.ExitCode()
 }
 
 // TestKernelSelftestCommand runs the command as a user does; its rule that needs
@@ -75,11 +88,11 @@ func TestKernelSelftestInterrupted(t *testing.T) {
 	lab.NeedRoot(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	done := make(chan *selftestRun, 1)
-	go func() { done <- runSelftest(ctx, t, nil) }()
-	lab.Wait(t, "a lab of it", func() bool { return len(labThreads(t)) > 0 })
+	r := startSelftest(ctx, t, nil)
+	threads := fmt.Sprintf("/proc/%d/task/[0-9]*/ns/net", r.cmd.Process.Pid)
+	lab.Wait(t, "a lab of it", func() bool { return len(elsewhere(t, threads)) > 0 })
 	cancel()
-	if r := <-done; r.code != 130 || r.stdout.Len() != 0 {
+	if r.wait(); r.code != 130 || r.stdout.Len() != 0 {
 		t.Errorf("exit %d and %d bytes, want 130 and none: %s", r.code, r.stdout.Len(), r.stderr.String())
 	}
 	if left := labThreads(t); len(left) > 0 {
@@ -87,24 +100,28 @@ func TestKernelSelftestInterrupted(t *testing.T) {
 	}
 }
 
-// labThreads returns the threads of a selftest, and of the process that holds a
-// listener for it, that are in another network namespace.
+// labThreads returns the threads of every selftest, and of the processes that hold
+// a listener for one, that are in another network namespace.
 func labThreads(t *testing.T) []string {
+	t.Helper()
+	return slices.DeleteFunc(elsewhere(t, "/proc/[0-9]*/task/[0-9]*/ns/net"), func(link string) bool {
+		argv, _ := os.ReadFile(filepath.Join(filepath.Dir(link), "../../../cmdline")) // it may have ended
+		return !bytes.HasPrefix(argv, []byte(lab.Binary(t)+"\x00selftest")) && !bytes.Contains(argv, []byte("selftest\x00hold"))
+	})
+}
+
+// elsewhere returns which of these links are of another network namespace.
+func elsewhere(t *testing.T, pattern string) (found []string) {
 	t.Helper()
 	own, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		t.Fatal(err)
 	}
-	links, err := filepath.Glob("/proc/[0-9]*/task/[0-9]*/ns/net")
+	links, err := filepath.Glob(pattern)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var found []string
 	for _, link := range links {
-		argv, _ := os.ReadFile(filepath.Join(filepath.Dir(link), "../../../cmdline")) // it may have ended
-		if !bytes.HasPrefix(argv, []byte(lab.Binary(t)+"\x00selftest")) && !bytes.Contains(argv, []byte("selftest\x00hold")) {
-			continue
-		}
 		if ns, err := os.Readlink(link); err == nil && ns != own {
 			found = append(found, link)
 		}
