@@ -98,7 +98,7 @@ var hardships = []struct {
 		},
 	},
 	{
-		has: func(v *tcpq.Vitals) bool { return v.DescriptorLimit > 0 && v.Descriptors >= v.DescriptorLimit },
+		has: func(v *tcpq.Vitals) bool { return v.DescriptorLimit > 0 && v.Descriptors >= v.DescriptorLimit }, all: true,
 		tell: func(pid int, v *tcpq.Vitals) *hardship {
 			return &hardship{
 				stops:    true,

@@ -98,6 +98,16 @@ func TestTexts(t *testing.T) {
 	}
 	throttled := slowly
 	throttled.vitals = map[int]tcpq.Vitals{9: {Over: time.Second, Ran: true, Periods: 100, Throttled: 71}}
+	floodWithout := play{
+		listeners: []part{{port: 80, limit: 10, discards: each(10, uint32(50)), queue: each(11, uint32(0)), syn: each(11, half(11, 11))}},
+		moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: each(10, uint64(50)), tcpq.TCPReqQFullDrop: each(10, uint64(50))}, sysctls: map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0},
+	}
+	floodWith := play{
+		listeners: []part{{port: 80, limit: 10, discards: each(10, uint32(50)), queue: each(11, uint32(11))}},
+		moved: map[tcpq.Counter][]uint64{
+			tcpq.SyncookiesSent: each(10, uint64(50)), tcpq.ListenDrops: each(10, uint64(50)), tcpq.ListenOverflows: each(10, uint64(50)),
+		},
+	}
 	two := play{
 		listeners: []part{burst(80), burst(81)},
 		moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: middle64(10, 30), tcpq.ListenOverflows: middle64(10, 30)},
@@ -115,6 +125,8 @@ func TestTexts(t *testing.T) {
 		{"that descriptors are used up", owner(tcpq.Vitals{Descriptors: 64, DescriptorLimit: 64, Ran: true, Over: time.Second}), ApplicationStuck, []string{"64 descriptors open and RLIMIT_NOFILE is 64"}},
 		{"that one thread does all the work", owner(tcpq.Vitals{Busiest: 0.99, Threads: 4, Ran: true, Over: time.Second}), ApplicationStuck, []string{"One of the 4 threads of process 9 ran, or waited for a CPU, 99 % of the time"}},
 		{"that nothing of it ran", owner(tcpq.Vitals{Over: time.Second}), ApplicationStuck, []string{"No thread of the process ran"}},
+		{"whether cookies are off when a flood has it lose", floodWithout, SynFloodSuspected, []string{"Syncookies are off, so other clients lose, too"}},
+		{"and not that they are when they are on", floodWith, SynFloodSuspected, []string{"500 cookies were sent, and 0 came back. 500 packets were refused."}},
 		{"whom suspicion is shared with", two, AcceptQueueOverflow, []string{"10 to 20 packets were refused", "suspicion is shared", "10.0.0.1:81"}},
 		{"that there was one snapshot", play{listeners: []part{{port: 80, limit: 10, queue: []uint32{11}}}, once: true}, AcceptQueueOverflow, []string{"at this instant", "--for"}},
 	}
@@ -127,6 +139,29 @@ func TestTexts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNotStuck proves that a program which accepts is never called stuck for what
+// the last sample shows of one of its processes.
+func TestNotStuck(t *testing.T) {
+	atLimit := tcpq.Vitals{Descriptors: 64, DescriptorLimit: 64, Ran: true, Over: time.Second}
+	accepts := play{
+		listeners: []part{{port: 80, limit: 512, queue: each(11, uint32(513)), discards: each(10, uint32(9)), owner: &tcpq.Owner{PIDs: []int{9}}}},
+		moved: map[tcpq.Counter][]uint64{
+			tcpq.PassiveOpens: each(10, uint64(500)), tcpq.ListenDrops: each(10, uint64(9)), tcpq.ListenOverflows: each(10, uint64(9)),
+		},
+	}
+	accepts.vitals = map[int]tcpq.Vitals{9: atLimit}
+	workers := accepts
+	workers.listeners = []part{accepts.listeners[0]}
+	workers.listeners[0].owner = &tcpq.Owner{PIDs: []int{9, 10, 11}}
+	workers.vitals = map[int]tcpq.Vitals{10: {Ran: true, Over: time.Second}, 11: atLimit}
+	for name, p := range map[string]play{"one process at its limit": accepts, "one worker of two": workers} {
+		f := find(t, p.advise(), ApplicationSlow)
+		if !strings.Contains(f.Why, "500 accepts a second") {
+			t.Errorf("%s: why = %q, want the rate", name, f.Why)
+		}
 	}
 }
 

@@ -77,7 +77,7 @@ func (s *scene) sysctl(k tcpq.Sysctl) int64 {
 	return -1
 }
 
-// acceptedIn returns how many connections left accept queues of the namespace in
+// accepted returns how many connections left accept queues of the namespace in
 // a slot: those that entered, less those that are still there.
 func (s slot) accepted() float64 {
 	n := float64(s.Counters.Value(tcpq.PassiveOpens))

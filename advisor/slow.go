@@ -25,7 +25,9 @@ func stuck(l *subject) *Finding {
 	f := &Finding{Evidence: l.queueEvidence()}
 	f.Why = fmt.Sprintf("%s in the accept queue (limit %d)", plural(uint64(l.l.Accept.Len), "connection waits", "connections wait"), l.l.Accept.Max)
 	if l.seen.Slots > 0 {
-		f.Why += fmt.Sprintf(" and none was accepted in %s", span(l.seconds))
+		if rate, known := l.acceptRate(); !known || rate == 0 { // else others of the namespace accepted some
+			f.Why += fmt.Sprintf(" and none was accepted in %s", span(l.seconds))
+		}
 		f.Evidence = append(f.Evidence, l.acceptEvidence()...)
 	}
 	f.Why += ". "

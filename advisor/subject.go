@@ -140,12 +140,16 @@ func wait(length, perSecond float64) float64 {
 }
 
 // nothingAccepted reports whether the program accepted nothing in the window: the
-// counters say so, or something keeps it from running at all.
+// counters say so, or something keeps it from running at all. What the last sample
+// shows of a process does not count against connections that it did accept.
 func (l *subject) nothingAccepted() bool {
+	rate, known := l.acceptRate()
+	if known && rate > 0 && l.lone() {
+		return false
+	}
 	if h := l.hardship(); h != nil && h.stops {
 		return true
 	}
-	rate, known := l.acceptRate()
 	return known && rate == 0 || l.nobodyRan()
 }
 

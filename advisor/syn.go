@@ -124,9 +124,12 @@ func flood(l *subject) *Finding {
 		f.Why += fmt.Sprintf("%s sent, and %s came back. ", plural(l.moved.Value(tcpq.SyncookiesSent), "cookie was", "cookies were"), number(float64(l.moved.Value(tcpq.SyncookiesRecv))))
 		f.Evidence = append(f.Evidence, l.movedEvidence(tcpq.SyncookiesSent), l.movedEvidence(tcpq.SyncookiesRecv))
 	}
-	if l.lost() {
+	switch {
+	case l.lost() && l.sysctl(tcpq.TCPSyncookies) == 0:
 		f.Why += fmt.Sprintf("Syncookies are off, so other clients lose, too: %s refused.", l.refusedText())
-	} else {
+	case l.lost():
+		f.Why += fmt.Sprintf("%s refused.", l.refusedText())
+	default:
 		f.Why += "Nothing was refused: whoever answers gets in."
 	}
 	f.Why += l.shared()
