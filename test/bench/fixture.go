@@ -6,7 +6,6 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/qtune/qtune/host"
 )
 
 // A holder is a process of ours that holds sockets until it is closed. It ends
@@ -130,8 +131,8 @@ func fixture(args []string) {
 
 // listen makes n listeners on loopback.
 func listen(n int) error {
-	if err := loopbackUp(); err != nil {
-		return err
+	if err := host.LoopbackUp(); err != nil {
+		return fmt.Errorf("switch on lo: %w", err)
 	}
 	for i := range n {
 		if _, err := listenOn(&unix.SockaddrInet4{Addr: [4]byte{127, 0, byte(i / 20000), 1}, Port: 10000 + i%20000}); err != nil {
@@ -186,22 +187,4 @@ func connect(n int) error {
 // abort makes a socket vanish when it is closed, without TIME_WAIT.
 func abort(fd int) {
 	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) //nolint:errcheck // only tidiness is lost
-}
-
-// loopbackUp switches on lo, which is off in a new namespace.
-func loopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	lo.SetUint16(unix.IFF_UP)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
-		return errors.Join(errors.New("switch on lo"), err)
-	}
-	return nil
 }

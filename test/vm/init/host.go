@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/test/vm/guest"
 )
 
@@ -50,7 +51,7 @@ func setUp() (problems []error) {
 	if err := unix.Sethostname([]byte("vm")); err != nil {
 		problems = append(problems, os.NewSyscallError("sethostname", err))
 	}
-	if err := loUp(); err != nil {
+	if err := host.LoopbackUp(); err != nil {
 		problems = append(problems, fmt.Errorf("set lo up: %w", err))
 	}
 	return problems
@@ -72,18 +73,4 @@ func load(file string) error {
 		return err
 	}
 	return nil
-}
-
-func loUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	lo.SetUint16(unix.IFF_UP)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo)
 }
