@@ -101,15 +101,22 @@ func vitalsSince(was, now *host.Vitals) tcpq.Vitals {
 	if v.Over == 0 {
 		return v
 	}
+	v.Ran = now.MoreThreads || len(now.Threads) == 0 // for all that is known
 	for tid, t := range now.Threads {
-		before := was.Threads[tid]
+		before, known := was.Threads[tid]
+		if !known {
+			v.Ran = v.Ran || t.Ran > 0
+			continue // for how long of the time it was there is not known
+		}
 		ran := t.Ran - min(t.Ran, before.Ran)
 		waited := t.Waited - min(t.Waited, before.Waited)
 		v.Ran = v.Ran || ran > 0
 		v.Busiest = max(v.Busiest, min(1, float64(ran+waited)/float64(v.Over)))
 	}
-	v.Ran = v.Ran || len(now.Threads) == 0 // nothing is known
-	v.Periods = now.Periods - min(now.Periods, was.Periods)
-	v.Throttled = now.Throttled - min(now.Throttled, was.Throttled)
+	for dir, use := range now.Quotas {
+		if moved := use.Sub(was.Quotas[dir]); moved.Throttled > v.Throttled || v.Periods == 0 {
+			v.Periods, v.Throttled = moved.Periods, moved.Throttled
+		}
+	}
 	return v
 }

@@ -40,7 +40,7 @@ func TestVitalsSince(t *testing.T) {
 		{
 			"the first reading tells how it is, not how it goes",
 			host.Vitals{},
-			host.Vitals{Stopped: true, Frozen: true, Descriptors: 9, DescriptorLimit: 64, Threads: map[int]host.ThreadTime{1: {Ran: 5}}, Periods: 9},
+			host.Vitals{Stopped: true, Frozen: true, Descriptors: 9, DescriptorLimit: 64, Threads: map[int]host.ThreadTime{1: {Ran: 5}}, Quotas: map[string]host.QuotaUse{"a": {Periods: 9}}},
 			0,
 			tcpq.Vitals{Stopped: true, Frozen: true, Descriptors: 9, DescriptorLimit: 64, Threads: 1},
 		},
@@ -66,16 +66,29 @@ func TestVitalsSince(t *testing.T) {
 			tcpq.Vitals{Over: second, Ran: true},
 		},
 		{
-			"a thread that is new ran",
+			"one of the threads that were not looked at may have run",
+			host.Vitals{Threads: map[int]host.ThreadTime{1: {Ran: 100}}},
+			host.Vitals{Threads: map[int]host.ThreadTime{1: {Ran: 100}}, MoreThreads: true},
+			second,
+			tcpq.Vitals{Over: second, Ran: true, Threads: 1},
+		},
+		{
+			"a thread that is new ran, for how long of its time is not known",
 			host.Vitals{Threads: map[int]host.ThreadTime{1: {Ran: 100}}},
 			host.Vitals{Threads: map[int]host.ThreadTime{1: {Ran: 100}, 2: {Ran: uint64(second / 2)}}},
 			second,
-			tcpq.Vitals{Over: second, Ran: true, Busiest: 0.5, Threads: 2},
+			tcpq.Vitals{Over: second, Ran: true, Threads: 2},
 		},
 		{
-			"the quota was used up in seven of ten periods",
-			host.Vitals{Periods: 90, Throttled: 3, Threads: map[int]host.ThreadTime{1: {Ran: 1}}},
-			host.Vitals{Periods: 100, Throttled: 10, Threads: map[int]host.ThreadTime{1: {Ran: 1}}},
+			"the quota was used up in seven of ten periods, now, of the cgroup above",
+			host.Vitals{
+				Threads: map[int]host.ThreadTime{1: {Ran: 1}},
+				Quotas:  map[string]host.QuotaUse{"pod": {Periods: 90, Throttled: 3}, "pod/app": {Periods: 900, Throttled: 800}},
+			},
+			host.Vitals{
+				Threads: map[int]host.ThreadTime{1: {Ran: 1}},
+				Quotas:  map[string]host.QuotaUse{"pod": {Periods: 100, Throttled: 10}, "pod/app": {Periods: 910, Throttled: 801}},
+			},
 			second,
 			tcpq.Vitals{Over: second, Threads: 1, Periods: 10, Throttled: 7},
 		},

@@ -75,25 +75,31 @@ func (w *watched) add(cur *tcpq.Snapshot) {
 func (c *Collector) Replay(ctx context.Context, rec *host.Recording) (*tcpq.Snapshot, *tcpq.Window, error) {
 	w := &watched{}
 	end := rec.Steps() - 1
-	for step := range end {
+	for step := range end + 1 {
 		rec.Seek(step)
-		found, err := c.find(ctx)
-		if err != nil {
-			return nil, nil, err
+		read := c.resample
+		if step == 0 || step == end {
+			read = c.Snapshot
 		}
-		cur, err := c.Sample(ctx, found, w.last)
+		cur, err := read(ctx, w.last)
 		if err != nil {
 			return nil, nil, err
 		}
 		w.add(cur)
 	}
-	rec.Seek(end)
-	s, err := c.Snapshot(ctx, w.last)
-	if err != nil || end == 0 {
-		return s, nil, err
+	if end == 0 {
+		return w.last, nil, nil
 	}
-	w.add(s)
-	return s, &w.window, nil
+	return w.last, &w.window, nil
+}
+
+// resample is Sample of the namespaces there are now.
+func (c *Collector) resample(ctx context.Context, prev *tcpq.Snapshot) (*tcpq.Snapshot, error) {
+	found, err := c.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.Sample(ctx, found, prev)
 }
 
 // Sample reads what changes of these namespaces from one moment to the next:

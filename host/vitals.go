@@ -24,11 +24,24 @@ type Vitals struct {
 	Descriptors     int // open
 	DescriptorLimit int // RLIMIT_NOFILE, soft; 0 when unknown
 
-	Frozen    bool   // its cgroup
-	Periods   uint64 // of its CPU quota, 0 when it has none
-	Throttled uint64 // of them, those in which the quota was used up
+	Frozen bool                // its cgroup, or one above it
+	Quotas map[string]QuotaUse // by the folder of the cgroup: its own and those above it
 
-	Threads map[int]ThreadTime // by number; the first maxThreads
+	// Threads are the first maxThreads by number; none where the kernel keeps
+	// no times of threads.
+	Threads     map[int]ThreadTime
+	MoreThreads bool // than those
+}
+
+// A QuotaUse is how often a cgroup with a CPU quota used it up.
+type QuotaUse struct {
+	Periods   uint64 // that began with work to do
+	Throttled uint64 // of them, those in which the quota was used up
+}
+
+// Sub returns what u counted since was.
+func (u QuotaUse) Sub(was QuotaUse) QuotaUse {
+	return QuotaUse{u.Periods - min(u.Periods, was.Periods), u.Throttled - min(u.Throttled, was.Throttled)}
 }
 
 // A ThreadTime is for how many nanoseconds a thread has run, and has waited for a
@@ -60,23 +73,37 @@ func (l *Live) Vitals(pid int) (Vitals, error) {
 	if cgroup, err := readFile(dir+"/cgroup", buf[:]); err == nil {
 		l.cgroupVitals(bytes.Clone(cgroup), &v)
 	}
-	v.Threads = map[int]ThreadTime{}
-	tasks, err := os.Open(dir + "/task")
+	v.Threads, v.MoreThreads = threadTimes(dir + "/task")
+	return v, nil
+}
+
+// threadTimes reads the times of a process's threads, and whether it has more.
+// Every process has run before it can be looked at, so where no thread did, the
+// kernel does not count (CONFIG_SCHED_INFO).
+func threadTimes(dir string) (times map[int]ThreadTime, more bool) {
+	tasks, err := os.Open(dir)
 	if err != nil {
-		return v, nil //nolint:nilerr // the rest is something
+		return nil, false
 	}
 	defer tasks.Close()
 	names, _ := tasks.Readdirnames(maxThreads) // what could be read
+	times = make(map[int]ThreadTime, len(names))
+	counts := false
+	var buf [128]byte
 	for _, name := range names {
 		tid, err := strconv.Atoi(name)
 		if err != nil {
 			continue
 		}
-		if sched, err := readFile(dir+"/task/"+name+"/schedstat", buf[:]); err == nil {
-			v.Threads[tid] = parseSchedstat(sched)
+		if sched, err := readFile(dir+"/"+name+"/schedstat", buf[:]); err == nil {
+			times[tid] = parseSchedstat(sched)
+			counts = counts || times[tid].Ran > 0
 		}
 	}
-	return v, nil
+	if !counts {
+		return nil, false
+	}
+	return times, len(names) == maxThreads
 }
 
 // countDescriptors counts open descriptors. Since Linux 6.2 the folder says how
@@ -166,8 +193,11 @@ func (l *Live) cgroupUp(mount, path string, v *Vitals) {
 			v.Frozen = true
 		}
 		if b, err := readFile(at+"/cpu.stat", buf[:]); err == nil {
-			if throttled := fieldOf(b, "nr_throttled"); v.Periods == 0 || throttled > v.Throttled {
-				v.Periods, v.Throttled = fieldOf(b, "nr_periods"), throttled
+			if use := (QuotaUse{fieldOf(b, "nr_periods"), fieldOf(b, "nr_throttled")}); use.Periods > 0 {
+				if v.Quotas == nil {
+					v.Quotas = map[string]QuotaUse{}
+				}
+				v.Quotas[at] = use
 			}
 		}
 		if dir == "/" || dir == "." {

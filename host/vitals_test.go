@@ -5,8 +5,11 @@
 package host
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -52,13 +55,13 @@ func TestCgroupVitals(t *testing.T) {
 				"v2/pod/cpu.stat":     "usage_usec 1\nnr_periods 90\nnr_throttled 3\n",
 			},
 			"0::/pod/app\n",
-			Vitals{Frozen: true, Periods: 100, Throttled: 71},
+			Vitals{Frozen: true, Quotas: map[string]QuotaUse{"v2/pod": {90, 3}, "v2/pod/app": {100, 71}}},
 		},
 		{
 			"v2, throttled from above",
 			map[string]string{"v2/pod/app/cpu.stat": "nr_periods 0\nnr_throttled 0\n", "v2/pod/cpu.stat": "nr_periods 90\nnr_throttled 80\n"},
 			"0::/pod/app\n",
-			Vitals{Periods: 90, Throttled: 80},
+			Vitals{Quotas: map[string]QuotaUse{"v2/pod": {90, 80}}},
 		},
 		{
 			"v1",
@@ -66,7 +69,7 @@ func TestCgroupVitals(t *testing.T) {
 				"sys/fs/cgroup/freezer/pod/freezer.state": "FROZEN\n", "sys/fs/cgroup/cpu,cpuacct/pod/cpu.stat": "nr_periods 10\nnr_throttled 9\nthrottled_time 1\n",
 			},
 			"6:freezer:/pod\n3:cpu,cpuacct:/pod\n0::/\n",
-			Vitals{Frozen: true, Periods: 10, Throttled: 9},
+			Vitals{Frozen: true, Quotas: map[string]QuotaUse{"sys/fs/cgroup/cpu,cpuacct/pod": {10, 9}}},
 		},
 		{"v1, thawed", map[string]string{"sys/fs/cgroup/freezer/pod/freezer.state": "THAWED\n"}, "6:freezer:/pod\n", Vitals{}},
 		{"outside of what can be seen", map[string]string{"v2/cgroup.events": "frozen 1\n"}, "0::/../../other\n", Vitals{}},
@@ -86,10 +89,46 @@ func TestCgroupVitals(t *testing.T) {
 			l := &Live{root: root, cgroups: cgroupTree{searched: true, mount: filepath.Join(root, "v2")}}
 			var got Vitals
 			l.cgroupVitals([]byte(tt.cgroup), &got)
-			if got.Frozen != tt.want.Frozen || got.Periods != tt.want.Periods || got.Throttled != tt.want.Throttled {
+			quotas := map[string]QuotaUse{}
+			for dir, use := range got.Quotas {
+				quotas[strings.TrimPrefix(dir, root+"/")] = use
+			}
+			if got.Frozen != tt.want.Frozen || !maps.Equal(quotas, tt.want.Quotas) {
 				t.Errorf("cgroupVitals(%q) = %+v, want %+v", tt.cgroup, got, tt.want)
 			}
 		})
+	}
+}
+
+// TestThreadTimes proves that threads of which the kernel keeps no times, or which
+// are too many to look at, are not taken for threads that do not run.
+func TestThreadTimes(t *testing.T) {
+	tests := []struct {
+		name     string
+		threads  int
+		sched    string
+		known    int
+		thereMay bool // be more
+	}{
+		{"two that ran", 2, "5 1 1\n", 2, false},
+		{"a kernel that does not count", 2, "0 0 0\n", 0, false},
+		{"more than are looked at", maxThreads + 5, "5 1 1\n", maxThreads, true},
+	}
+	for _, tt := range tests {
+		dir := t.TempDir()
+		for tid := range tt.threads {
+			task := filepath.Join(dir, strconv.Itoa(100+tid))
+			if err := os.Mkdir(task, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(task, "schedstat"), []byte(tt.sched), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		times, more := threadTimes(dir)
+		if len(times) != tt.known || more != tt.thereMay {
+			t.Errorf("%s: threadTimes = %d threads, more %t, want %d, %t", tt.name, len(times), more, tt.known, tt.thereMay)
+		}
 	}
 }
 
