@@ -42,7 +42,7 @@ func (l *Live) newNamespace(from *PrivateNamespace) (*PrivateNamespace, error) {
 			}
 		}
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return needs("CAP_SYS_ADMIN", os.NewSyscallError("unshare", err))
+			return Needs("CAP_SYS_ADMIN", os.NewSyscallError("unshare", err))
 		}
 		return n.open()
 	})
@@ -69,13 +69,13 @@ func (n *PrivateNamespace) open() (err error) {
 	n.Cookie = diag.Netns()
 	diag.Close()
 	if err := LoopbackUp(); err != nil {
-		return fmt.Errorf("set lo up: %w", needs("CAP_NET_ADMIN", err))
+		return fmt.Errorf("set lo up: %w", Needs("CAP_NET_ADMIN", err))
 	}
 	return nil
 }
 
-// needs says of what is not permitted which capability it needs.
-func needs(capability string, err error) error {
+// Needs says of what is not permitted which capability it needs.
+func Needs(capability string, err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%w, it needs %s: %w", ErrPermission, capability, err)
 	}

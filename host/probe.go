@@ -6,8 +6,6 @@ package host
 
 import (
 	"errors"
-	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -16,31 +14,21 @@ import (
 
 // ProbeSynFull tries which test of a full SYN queue the running kernel has: in a
 // namespace of its own, without syncookies, a listener of limit 0 answers a SYN
-// only by the newer one. It needs CAP_SYS_ADMIN.
-func ProbeSynFull() (tcpq.SynFullTest, error) {
-	var test tcpq.SynFullTest
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		onOwnThread(func() { test, err = probeHere() })
-	}()
-	<-done
+// only by the newer one. It needs CAP_SYS_ADMIN and CAP_NET_ADMIN.
+func (l *Live) ProbeSynFull() (test tcpq.SynFullTest, err error) {
+	n, err := l.NewNamespace()
+	if err != nil {
+		return "", err
+	}
+	defer n.Close()
+	if err := n.SetSysctl(tcpq.TCPSyncookies, 0); err != nil {
+		return "", err
+	}
+	err = n.Do(func() error {
+		test, err = trySynFull()
+		return err
+	})
 	return test, err
-}
-
-// probeHere moves the calling thread to a namespace of its own and tries there.
-func probeHere() (tcpq.SynFullTest, error) {
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return "", meaning(err)
-	}
-	if err := LoopbackUp(); err != nil {
-		return "", fmt.Errorf("set lo up: %w", err)
-	}
-	if err := os.WriteFile("/proc/sys/net/ipv4/tcp_syncookies", []byte("0"), 0); err != nil {
-		return "", meaning(err)
-	}
-	return trySynFull()
 }
 
 // synFull returns what a trial shows where the version alone does not tell, once;
@@ -48,7 +36,7 @@ func probeHere() (tcpq.SynFullTest, error) {
 func (l *Live) synFull(v tcpq.Version) tcpq.SynFullTest {
 	if v.Undecided() && !l.probed {
 		l.probed = true
-		l.synFullTest, _ = ProbeSynFull() // not permitted: the version has to do
+		l.synFullTest, _ = l.ProbeSynFull() // not permitted: the version has to do
 	}
 	return l.synFullTest
 }
