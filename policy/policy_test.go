@@ -66,7 +66,8 @@ func TestLimit(t *testing.T) {
 		{"a number past all bounds", 1 << 63, 0, 65535},
 		{"a slow program may have the kernel's default", 2700, 10, 4096},
 		{"and no more than that", 10000, 10, 4096},
-		{"a fast one what it works off in a second", 10000, 9000, 9000},
+		{"a fast one what it works off in a second", 10000, 9000, 8192},
+		{"and the same when it was a little faster", 10000, 9700, 8192},
 		{"a very fast one what it needs", 10000, 1e6, 16384},
 	}
 	for _, tt := range tests {
@@ -76,5 +77,15 @@ func TestLimit(t *testing.T) {
 				t.Errorf("Limit(%d, %v) = %d, want %d", tt.need, tt.accepts, got, tt.want)
 			}
 		})
+	}
+}
+
+func TestSynBacklog(t *testing.T) {
+	p := Default()
+	p.Backlog.Max = 1024 // bounds another number
+	for need, want := range map[uint64]int64{0: 128, 100: 256, 60000: 131072, 1 << 40: 262144} {
+		if got := p.SynBacklog(need); got != want {
+			t.Errorf("SynBacklog(%d) = %d, want %d", need, got, want)
+		}
 	}
 }
