@@ -129,7 +129,7 @@ var hardships = []struct {
 	{
 		has: func(v *tcpq.Vitals) bool { return v.Busiest >= busyShare },
 		tell: func(pid int, v *tcpq.Vitals) *hardship {
-			which := fmt.Sprintf("One of the %d threads", v.Threads)
+			which := "One thread"
 			if v.Threads == 1 {
 				which = "The only thread"
 			}

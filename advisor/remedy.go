@@ -23,11 +23,13 @@ func (l *subject) recommended() int64 {
 // lengthen fills in what makes the listener's queue as long as limit: in the
 // namespace first, then in the program.
 func (l *subject) lengthen(f *Finding, limit int64) {
+	s := l.sysctl(tcpq.Somaxconn)
+	limit = min(limit, max(s, l.policy.Somaxconn.Max)) // it cuts down what the program asks for
 	if limit*4 < int64(l.l.Accept.Max)*5 {
 		f.Why += " The policy allows no longer queue that would make a difference: the program has to become faster."
 		return
 	}
-	if s := l.sysctl(tcpq.Somaxconn); s >= 0 && s < limit {
+	if s >= 0 && s < limit {
 		f.Changes = append(f.Changes, Change{tcpq.Somaxconn, s, l.policy.Somaxconn.Clamp(limit), false})
 	}
 	f.Hints = append(f.Hints, l.longerHints(limit)...)

@@ -14,7 +14,6 @@ import (
 // A scene is one namespace as the window shows it.
 type scene struct {
 	snapshot *tcpq.Snapshot
-	window   *tcpq.Window
 	policy   *policy.Policy
 	ns       *tcpq.Namespace
 
@@ -31,7 +30,7 @@ type slot struct {
 }
 
 func newScene(s *tcpq.Snapshot, w *tcpq.Window, p *policy.Policy, ns *tcpq.Namespace) *scene {
-	sc := &scene{snapshot: s, window: w, policy: p, ns: ns}
+	sc := &scene{snapshot: s, policy: p, ns: ns}
 	for _, d := range w.Deltas {
 		if nd := d.Namespaces[ns.ID]; nd != nil {
 			sc.slots = append(sc.slots, slot{nd, d.End.Sub(d.Start).Seconds()})

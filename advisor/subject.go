@@ -11,8 +11,7 @@ import (
 	"github.com/qtune/qtune/tcpq"
 )
 
-// A subject is one listener as the window shows it. Of one that stands for its
-// whole namespace only the scene is known.
+// A subject is one listener as the window shows it.
 type subject struct {
 	*scene
 	l     *tcpq.Listener

@@ -196,19 +196,24 @@ func threeQuarters(l *subject) *Finding {
 	m := l.sysctl(tcpq.TCPMaxSynBacklog)
 	f := &Finding{Evidence: append(l.synEvidence(), l.movedEvidence(tcpq.ListenDrops), l.sysctlEvidence(tcpq.TCPMaxSynBacklog), l.sysctlEvidence(tcpq.TCPSyncookies))}
 	f.Why = fmt.Sprintf("Syncookies are off and net.ipv4.tcp_max_syn_backlog is %d: beyond %d half-open peers the SYNs of unknown clients are refused, here %s.",
-		m, l.l.Syn.Max, l.refusedText()) + l.shared()
+		m, l.synMax(), l.refusedText()) + l.shared()
 	f.Changes = l.cookiesOn()
-	if to := l.policy.MaxSynBacklog.Clamp(l.policy.Limit(l.synNeed()*4/3, 0)); to > m {
+	if to := l.policy.SynBacklog(l.synNeed() * 4 / 3); to > m {
 		f.Changes = append(f.Changes, Change{tcpq.TCPMaxSynBacklog, m, to, true})
 	}
 	return f
 }
 
-// synNeed returns how many half-open peers there would have been, had none been
-// refused. Who was refused and tried again was counted again.
+// synNeed returns how many half-open peers the listener would have had, had none
+// been refused. Who was refused and tried again was counted again. What is known of
+// a reuse-port group is the sum of its members.
 func (l *subject) synNeed() uint64 {
-	return max(uint64(l.seen.SynPeak), uint64(l.l.Syn.Max)) + l.seen.Worst
+	members := uint64(max(1, l.l.Syn.Members))
+	return (max(uint64(l.seen.SynPeak), uint64(l.l.Syn.Max)) + l.seen.Worst + members - 1) / members
 }
+
+// synMax returns how many half-open peers the listener itself may have.
+func (l *subject) synMax() uint32 { return l.l.Syn.Max / uint32(max(1, l.l.Syn.Members)) }
 
 func fastopen(l *subject) *Finding {
 	if !l.lone() {
