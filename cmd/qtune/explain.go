@@ -176,9 +176,8 @@ func (o *explainOptions) setup(ctx context.Context) (s tcpq.Setup, assumed []str
 		*value = fallback
 		assumed = append(assumed, fmt.Sprintf("%s the default of that kernel", k))
 	}
-	// tcp_max_syn_backlog grows with memory up to 2048 or so; the lowest is 128.
 	fill("somaxconn", tcpq.Somaxconn, &s.Somaxconn, tcpq.DefaultSomaxconn(s.Kernel))
-	fill("tcp-max-syn-backlog", tcpq.TCPMaxSynBacklog, &s.MaxSynBacklog, 2048)
+	fill("tcp-max-syn-backlog", tcpq.TCPMaxSynBacklog, &s.MaxSynBacklog, 2048) // of a host with 4 GiB
 	fill("tcp-syncookies", tcpq.TCPSyncookies, &s.Syncookies, 1)
 	s.Backlog = int32(o.Backlog)
 	if !o.given("backlog") {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/tcpq"
 )
 
 // writeExplanation writes the limits of a listener for people.
@@ -60,13 +61,16 @@ func differences(e *inspection.Explanation) []string {
 	if e.Unreachable {
 		lines = append(lines, "NOBODY CAN CONNECT to this listener.")
 	}
-	if int64(e.AcceptQueue.Capacity) != e.Textbook.AcceptQueue {
+	oneMore := int64(e.AcceptQueue.Capacity) == e.Textbook.AcceptQueue+1
+	if oneMore {
 		lines = append(lines, "The accept queue differs from the textbook because it is full only when it is longer than its limit.")
+	} else {
+		lines = append(lines, fmt.Sprintf("The accept queue differs from the textbook because of step %d, and is full only when it is longer than its limit.", clampStep(e)))
 	}
 	if int64(e.SynQueue.Limit) == e.Textbook.SynQueue {
 		return lines
 	}
-	if int64(e.SynQueue.Limit) == e.Textbook.SynQueue+1 {
+	if oneMore && int64(e.SynQueue.Limit) == e.Textbook.SynQueue+1 {
 		return append(lines, "So does the SYN queue.")
 	}
 	why := "the limit of the listener bounds the SYN queue, and tcp_max_syn_backlog is looked at only without syncookies."
@@ -82,6 +86,16 @@ func differences(e *inspection.Explanation) []string {
 		}
 	}
 	return append(lines, "The SYN queue differs from the textbook because "+why)
+}
+
+// clampStep returns the number of the step that made the limit of the listener.
+func clampStep(e *inspection.Explanation) (n int) {
+	for i, step := range e.Steps {
+		if step.Rule == tcpq.BacklogIsClamped.Info().ID || step.Rule == tcpq.LimitOf16Bits.Info().ID {
+			n = i + 1
+		}
+	}
+	return n
 }
 
 // effectText says what a change does to the queues, "nothing" for nothing.

@@ -22,15 +22,19 @@ func problemsOnly(in *inspection.Inspection) *inspection.Inspection {
 		netns  uint64
 		cookie string
 	}
-	concerned := map[id]bool{}
+	codes := map[id][]string{}
 	for _, f := range out.Findings {
 		if f.Listener != nil {
-			concerned[id{f.Listener.Netns, f.Listener.Cookie}] = true
+			l := id{f.Listener.Netns, f.Listener.Cookie}
+			codes[l] = append(codes[l], f.Code)
 		}
 	}
-	out.Listeners = slices.DeleteFunc(slices.Clone(in.Listeners), func(l inspection.Listener) bool {
-		return !concerned[id{l.Netns, l.Cookie}]
-	})
+	out.Listeners = []inspection.Listener{}
+	for _, l := range in.Listeners {
+		if l.Findings = codes[id{l.Netns, l.Cookie}]; len(l.Findings) > 0 {
+			out.Listeners = append(out.Listeners, l)
+		}
+	}
 	return &out
 }
 
@@ -43,6 +47,9 @@ func hasCritical(in *inspection.Inspection) bool {
 // worst that was found, and what to do.
 func (s *screen) brief() {
 	s.head()
+	if s.unmatched() {
+		return
+	}
 	worst := slices.IndexFunc(s.in.Findings, func(f inspection.Finding) bool { return isProblem(&f) })
 	if worst < 0 {
 		if s.in.Window.Source == inspection.SourceNone {

@@ -52,8 +52,7 @@ func writeTable(w io.Writer, in *inspection.Inspection, style tableStyle) error 
 		s.listeners()
 	}
 	fmt.Fprintln(s.w)
-	if len(in.Listeners) == 0 && style.Filtered {
-		s.say("No listener matches what was asked for.")
+	if s.unmatched() {
 		return s.w.Flush()
 	}
 	s.findings()
@@ -61,6 +60,15 @@ func writeTable(w io.Writer, in *inspection.Inspection, style tableStyle) error 
 	s.elsewhere()
 	s.missing()
 	return s.w.Flush()
+}
+
+// unmatched says so when the filter fits no listener.
+func (s *screen) unmatched() bool {
+	if !s.style.Filtered || s.style.Of > 0 {
+		return false
+	}
+	s.say("No listener matches what was asked for.")
+	return true
 }
 
 // netnsNames returns what people call each namespace: host, its name or its number.
@@ -229,7 +237,7 @@ func (s *screen) window() {
 	if unknown > 0 && watched {
 		s.say("In %s it is not known whether anything was refused.", count(unknown, "namespace"))
 	}
-	if total > moved && !slices.Contains(infoCodes(s.in), string(advisor.PastLoss)) {
+	if total > moved && !s.style.Problems && !slices.Contains(infoCodes(s.in), string(advisor.PastLoss)) {
 		s.say("Before that, since these namespaces were made, %s of new connections were refused; which listener it was, only a window tells.",
 			count(int(total-moved), "packet"))
 	}
