@@ -105,6 +105,9 @@ func (c acceptCase) try(t *trial) error {
 // usualMaxSyn is tcp_max_syn_backlog where it is not to matter.
 const usualMaxSyn = 4096
 
+// usualSomaxconn is larger than any backlog where it is not to matter.
+const usualSomaxconn = 4096
+
 // listenWith sets the sysctls and opens a listener; a maxSynBacklog of 0 stands
 // for one that does not matter.
 func (t *trial) listenWith(somaxconn, maxSynBacklog, syncookies int64, backlog int) (*listener, error) {

@@ -42,25 +42,17 @@ func (r *runner) openLab(ns *host.PrivateNamespace) (*lab, error) {
 	}
 	lo, err := layStreet()
 	if err != nil {
-		return nil, permission(err, "CAP_NET_ADMIN")
+		return nil, host.Needs("CAP_NET_ADMIN", err)
 	}
 	p, err := openPeers(r.ctx, lo)
 	if err != nil {
-		return nil, permission(err, "CAP_NET_RAW and CAP_NET_ADMIN")
+		return nil, host.Needs("CAP_NET_RAW and CAP_NET_ADMIN", err)
 	}
 	return &lab{
 		ctx: r.ctx, ns: ns, peers: p, closing: &r.closing,
 		collector: collector.New(r.live, collector.Options{Syn: collector.SynAll}),
 		found:     host.Found{Namespaces: []*host.Namespace{ns.Namespace()}},
 	}, nil
-}
-
-// permission says of what the kernel does not allow what it needs.
-func permission(err error, needs string) error {
-	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("%w: it needs %s: %w", host.ErrPermission, needs, err)
-	}
-	return err
 }
 
 // stayOnOneCPU keeps the calling thread, which ends with the lab, on a CPU that

@@ -57,23 +57,30 @@ func (t *trial) fill(x *listener) error {
 	return t.mark()
 }
 
+// tooLate opens a listener, and sends the final ACKs of half-open peers when others
+// have filled its accept queue.
+func (t *trial) tooLate(late int, abort, syncookies int64) (*listener, []*peer, error) {
+	x, err := t.almost(abort, syncookies)
+	if err != nil {
+		return nil, nil, err
+	}
+	peers, err := t.peers.syn(x.port, late)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := t.fill(x); err != nil {
+		return nil, nil, err
+	}
+	return x, peers, t.peers.each(peers, ACK, "")
+}
+
 // tryFullAtAck lets the final ACKs of half-open peers meet a full accept queue.
 func tryFullAtAck(r *runner) {
 	const late = 3
 	for _, abort := range []int64{0, 1} {
 		r.do(fmt.Sprintf("abort_on_overflow %d", abort), func(t *trial) error {
-			x, err := t.almost(abort, 1)
+			x, peers, err := t.tooLate(late, abort, 1)
 			if err != nil {
-				return err
-			}
-			peers, err := t.peers.syn(x.port, late)
-			if err != nil {
-				return err
-			}
-			if err := t.fill(x); err != nil {
-				return err
-			}
-			if err := t.peers.each(peers, ACK, ""); err != nil {
 				return err
 			}
 			halfOpen, rsts := int64(late), int64(0)
@@ -109,18 +116,8 @@ func tryFullAtCookieAck(r *runner) {
 	const late = 3
 	for _, abort := range []int64{0, 1} {
 		r.do(fmt.Sprintf("abort_on_overflow %d", abort), func(t *trial) error {
-			x, err := t.almost(abort, 2)
+			x, peers, err := t.tooLate(late, abort, 2)
 			if err != nil {
-				return err
-			}
-			peers, err := t.peers.syn(x.port, late)
-			if err != nil {
-				return err
-			}
-			if err := t.fill(x); err != nil {
-				return err
-			}
-			if err := t.peers.each(peers, ACK, ""); err != nil {
 				return err
 			}
 			if err := t.check(fmt.Sprintf("%d final ACKs", late), counter(tcpq.SyncookiesRecv).is(late), counter(tcpq.ListenOverflows).is(late),

@@ -99,11 +99,11 @@ func Run(ctx context.Context, live *host.Live, o Options) ([]Result, error) {
 		r.kernel = info.Kernel
 	}
 	defer r.closing.Wait()
-	if err := r.mayTry(); err != nil {
-		return nil, err
-	}
 	chosen, err := choose(o.Only)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.mayTry(); err != nil {
 		return nil, err
 	}
 	for i, e := range chosen {

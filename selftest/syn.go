@@ -14,31 +14,33 @@ import (
 
 // A synCase is a listener that more SYNs come to than it keeps.
 type synCase struct {
-	limit      int
+	backlog    int
 	somaxconn  int64
 	maxSyn     int64
 	syncookies int64
 	syns       int
 }
 
+func (c synCase) limit() int { return min(c.backlog, int(c.somaxconn)) }
+
 func (c synCase) name() string {
-	return fmt.Sprintf("limit %d, tcp_max_syn_backlog %d, syncookies %d, %d SYNs", c.limit, c.maxSyn, c.syncookies, c.syns)
+	return fmt.Sprintf("limit %d, tcp_max_syn_backlog %d, syncookies %d, %d SYNs", c.limit(), c.maxSyn, c.syncookies, c.syns)
 }
 
-// synRows are limits, tcp_max_syn_backlog and SYNs, to be tried with each
+// synRows are backlogs, tcp_max_syn_backlog and SYNs, to be tried with each
 // tcp_syncookies.
 var synRows = []synCase{
-	{limit: 500, maxSyn: 16, syns: 100},
-	{limit: 0, maxSyn: 128, syns: 50},
-	{limit: 1, maxSyn: 128, syns: 50},
-	{limit: 4, maxSyn: 128, syns: 50},
-	{limit: 10, maxSyn: 128, syns: 50},
-	{limit: 128, maxSyn: 128, syns: 300},
-	{limit: 500, maxSyn: 128, syns: 600},
-	{limit: 500, maxSyn: 5, syns: 50},
-	{limit: 500, maxSyn: 0, syns: 50},
-	{limit: 500, maxSyn: -1, syns: 50},
-	{limit: 100, maxSyn: 4096, syns: 300},
+	{backlog: 500, maxSyn: 16, syns: 100},
+	{backlog: 0, maxSyn: 128, syns: 50},
+	{backlog: 1, maxSyn: 128, syns: 50},
+	{backlog: 4, maxSyn: 128, syns: 50},
+	{backlog: 10, maxSyn: 128, syns: 50},
+	{backlog: 128, maxSyn: 128, syns: 300},
+	{backlog: 500, maxSyn: 128, syns: 600},
+	{backlog: 500, maxSyn: 5, syns: 50},
+	{backlog: 500, maxSyn: 0, syns: 50},
+	{backlog: 500, maxSyn: -1, syns: 50},
+	{backlog: 100, maxSyn: 4096, syns: 300},
 }
 
 // trySynLimit tries what bounds the SYN queue while syncookies are on.
@@ -49,7 +51,7 @@ func tryAlwaysCookies(r *runner) { trySynRows(r, 2) }
 
 func trySynRows(r *runner, syncookies int64) {
 	for _, c := range synRows {
-		c.syncookies = syncookies
+		c.somaxconn, c.syncookies = usualSomaxconn, syncookies
 		r.do(c.name(), c.try)
 	}
 }
@@ -58,7 +60,7 @@ func trySynRows(r *runner, syncookies int64) {
 func tryThreeQuarters(r *runner) {
 	trySynRows(r, 0)
 	for _, m := range []int64{1, 2, 3, 4, 7, 8, 100, 1024} {
-		c := synCase{limit: 4096, maxSyn: m, syns: int(m) + 5}
+		c := synCase{backlog: 4096, somaxconn: usualSomaxconn, maxSyn: m, syns: int(m) + 5}
 		r.do(c.name(), c.try)
 	}
 }
@@ -67,7 +69,7 @@ func tryThreeQuarters(r *runner) {
 func trySynFull(r *runner) {
 	for _, limit := range []int{1, 0, 2, 7, 8, 9, 64} {
 		for _, syncookies := range []int64{0, 1} {
-			c := synCase{limit: limit, maxSyn: usualMaxSyn, syncookies: syncookies, syns: limit + 5}
+			c := synCase{backlog: limit, somaxconn: usualSomaxconn, maxSyn: usualMaxSyn, syncookies: syncookies, syns: limit + 5}
 			r.do(c.name(), c.try)
 		}
 	}
@@ -78,18 +80,14 @@ func trySynFull(r *runner) {
 func trySyncookies(r *runner) {
 	for _, somaxconn := range []int64{10, 0, 1, 128} {
 		for _, syncookies := range []int64{1, 0} {
-			c := synCase{limit: int(somaxconn), somaxconn: somaxconn, maxSyn: usualMaxSyn, syncookies: syncookies, syns: int(somaxconn) + 40}
+			c := synCase{backlog: 500, somaxconn: somaxconn, maxSyn: usualMaxSyn, syncookies: syncookies, syns: int(somaxconn) + 40}
 			r.do(fmt.Sprintf("backlog 500, somaxconn %d, syncookies %d, %d SYNs", somaxconn, syncookies, c.syns), c.try)
 		}
 	}
 }
 
 func (c synCase) try(t *trial) error {
-	backlog, somaxconn := c.limit, int64(4096)
-	if c.somaxconn != 0 || c.limit == 0 {
-		backlog, somaxconn = 500, c.somaxconn
-	}
-	x, err := t.listenExactly(somaxconn, c.maxSyn, c.syncookies, spec{backlog: backlog})
+	x, err := t.listenExactly(c.somaxconn, c.maxSyn, c.syncookies, spec{backlog: c.backlog})
 	if err != nil {
 		return err
 	}
@@ -104,7 +102,7 @@ func (c synCase) try(t *trial) error {
 
 // predict says what becomes of the SYNs.
 func (c synCase) predict(v tcpq.Version, x *listener) []want {
-	room, by := tcpq.SynQueueMax(v, uint32(c.limit), c.maxSyn, c.syncookies)
+	room, by := tcpq.SynQueueMax(v, uint32(c.limit()), c.maxSyn, c.syncookies)
 	kept := min(int64(c.syns), int64(room))
 	rest := int64(c.syns) - kept
 	var refused, refusedByLimit, cookies int64
