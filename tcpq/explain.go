@@ -132,7 +132,8 @@ type Effect struct {
 	Relisten Explanation // what it does once listen(2) is called again
 }
 
-// Effects returns what doubling each number would do, and syncookies on or off.
+// Effects returns what raising each number would do, to twice as much and to 128
+// at least, and syncookies on or off.
 func (s *Setup) Effects() []Effect {
 	var all []Effect
 	try := func(key string, from, to int64, live bool, change func(*Setup)) {
@@ -152,7 +153,7 @@ func (s *Setup) Effects() []Effect {
 		all = append(all, e)
 	}
 	const most = 1 << 20
-	double := func(n int64) int64 { return min(max(2*n, 128), most) }
+	double := func(n int64) int64 { return max(n, min(max(2*n, 128), most)) }
 	if s.Backlog >= 0 {
 		try("backlog", int64(s.Backlog), double(int64(s.Backlog)), false, func(c *Setup) { c.Backlog = int32(double(int64(s.Backlog))) })
 	}
