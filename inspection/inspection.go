@@ -30,6 +30,9 @@ type Inspection struct {
 	Elsewhere  []Elsewhere `json:"elsewhere,omitempty"`
 	Coverage   Coverage    `json:"coverage"`
 	Errors     []Error     `json:"errors"`
+
+	Agent *Agent `json:"agent,omitempty"` // when an agent watched
+	Gone  *Gone  `json:"gone,omitempty"`  // and what ended meanwhile
 }
 
 // A Window says over what time changes were watched.
@@ -87,6 +90,7 @@ type Listener struct {
 	SynQueue    SynQueue    `json:"synQueue"`
 	Discards    Discards    `json:"discards"`
 	Refused     *Refused    `json:"refused,omitempty"` // within the window
+	Totals      *Totals     `json:"totals,omitempty"`  // since the agent first saw it
 
 	LimitBoundBy string   `json:"limitBoundBy"`
 	Owner        *Owner   `json:"owner,omitempty"`
@@ -99,6 +103,9 @@ type AcceptQueue struct {
 	Limit    uint32  `json:"limit"`
 	Capacity uint64  `json:"capacity"`
 	Peak     *uint32 `json:"peak,omitempty"` // longest sample of the window
+
+	// RecentPeak is the longest sample of the agent's --peak-window.
+	RecentPeak *uint32 `json:"recentPeak,omitempty"`
 }
 
 // A SynQueue counts half-open peers. A reuse-port group has one between its

@@ -24,10 +24,34 @@ type NamespaceDelta struct {
 type ListenerDelta struct {
 	Discards   uint32
 	From, To   uint32 // length of the accept queue at both ends of the slot
-	AcceptFull bool   // it was full at one of them
+	Peak       uint32 // its longest sample between them, 0 when none was taken
+	AcceptFull bool   // it was full at one of them, or in between
 	SynFull    bool   // the SYN queue was at its limit at one of them
 	SynLen     uint32 // the longer count of half-open peers
 	SynStale   uint32 // the larger count of those that do not answer
+}
+
+// Longest returns the longest accept queue that was seen in the slot.
+func (d *ListenerDelta) Longest() uint32 { return max(d.From, d.To, d.Peak) }
+
+// A Sample is what was seen of an accept queue between two Snapshots.
+type Sample struct {
+	Peak uint32 // the longest
+	Full bool   // at one moment at least
+}
+
+// AddSamples adds what was seen between the two ends of the slot.
+func (d *Delta) AddSamples(samples map[ListenerID]Sample) {
+	for id, s := range samples {
+		ns := d.Namespaces[id.Netns]
+		if ns == nil || s == (Sample{}) {
+			continue
+		}
+		l := ns.Listeners[id.Cookie]
+		l.Peak = max(l.Peak, s.Peak)
+		l.AcceptFull = l.AcceptFull || s.Full
+		ns.Listeners[id.Cookie] = l
+	}
 }
 
 // Diff returns the Delta from prev to cur. A namespace or listener that is in
@@ -160,7 +184,7 @@ func (w *Window) Listener(id ListenerID) ListenerWindow {
 		lw.Slots++
 		lw.Lengths = append(lw.Lengths, l.To)
 		lw.Discards += uint64(l.Discards)
-		lw.Peak = max(lw.Peak, l.From, l.To)
+		lw.Peak = max(lw.Peak, l.Longest())
 		lw.SynPeak = max(lw.SynPeak, l.SynLen)
 		lw.SynStale = max(lw.SynStale, l.SynStale)
 		lw.SynFull = lw.SynFull || l.SynFull

@@ -478,3 +478,41 @@ func TestWindowLossBounds(t *testing.T) {
 		}
 	}
 }
+
+func TestAddSamples(t *testing.T) {
+	ns := NetnsID{Inode: 1, Cookie: 2}
+	at := func(cookie uint64) ListenerID { return ListenerID{ns, cookie} }
+	listeners := []Listener{{Cookie: 7, Accept: Queue{Len: 3, Max: 8}}, {Cookie: 8, Accept: Queue{Max: 8}}, {Cookie: 9, Accept: Queue{Max: 8}}}
+	s := &Snapshot{Namespaces: []Namespace{{ID: ns, Listed: true, Listeners: listeners}}}
+	d := Diff(s, s)
+	d.AddSamples(map[ListenerID]Sample{
+		at(7): {Peak: 2},
+		at(8): {Peak: 9, Full: true},
+		at(9): {},
+		{NetnsID{Inode: 1, Cookie: 3}, 8}: {Peak: 50},
+	})
+	w := Window{Deltas: []Delta{d}}
+	tests := []struct {
+		name   string
+		cookie uint64
+		peak   uint32
+	}{
+		{"a sample below both ends changes nothing", 7, 3},
+		{"one above them is the peak", 8, 9},
+		{"an empty one leaves a quiet listener out", 9, 0},
+	}
+	for _, tt := range tests {
+		if got := w.Listener(at(tt.cookie)).Peak; got != tt.peak {
+			t.Errorf("%s: peak = %d, want %d", tt.name, got, tt.peak)
+		}
+	}
+	if _, there := d.Namespaces[ns].Listeners[9]; there {
+		t.Error("a quiet listener is in the delta")
+	}
+	if len(d.Namespaces) != 1 {
+		t.Error("samples of another namespace of that number made a delta")
+	}
+	if !d.Namespaces[ns].Listeners[8].AcceptFull {
+		t.Error("AcceptFull = false, want true: a sample showed it full")
+	}
+}
