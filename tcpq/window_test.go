@@ -486,9 +486,9 @@ func TestAddSamples(t *testing.T) {
 	s := &Snapshot{Namespaces: []Namespace{{ID: ns, Listed: true, Listeners: listeners}}}
 	d := Diff(s, s)
 	d.AddSamples(map[ListenerID]Sample{
-		at(7): {Peak: 2},
-		at(8): {Peak: 9, Full: true},
-		at(9): {},
+		at(7):                             {Peak: 2},
+		at(8):                             {Peak: 9, Full: true},
+		at(9):                             {},
 		{NetnsID{Inode: 1, Cookie: 3}, 8}: {Peak: 50},
 	})
 	w := Window{Deltas: []Delta{d}}
