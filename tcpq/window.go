@@ -273,6 +273,27 @@ func (i *interval) refused() Refused {
 	return r
 }
 
+// A Tally adds up, over any time, how many packets of one listener the kernel
+// refused at most. It never goes backwards.
+type Tally struct {
+	run     interval
+	ended   uint64 // in the runs before
+	running uint64 // most that was ever said of this one
+}
+
+// Add adds a slot.
+func (t *Tally) Add(ns *NamespaceDelta, l *ListenerDelta) {
+	if ns.quiet() {
+		*t = Tally{ended: t.Max()}
+		return
+	}
+	t.run.add(ns, l)
+	t.running = max(t.running, t.run.refused().Max)
+}
+
+// Max returns the sum.
+func (t *Tally) Max() uint64 { return t.ended + t.running }
+
 // causes says why packets were refused in an interval. While a sample showed one
 // of the listener's queues full, what the other kind of queue refused is another
 // listener's.

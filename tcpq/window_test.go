@@ -516,3 +516,34 @@ func TestAddSamples(t *testing.T) {
 		t.Error("AcceptFull = false, want true: a sample showed it full")
 	}
 }
+
+func TestTally(t *testing.T) {
+	slot := func(drops, others uint64, mine uint32, full bool) (*NamespaceDelta, *ListenerDelta) {
+		ns := &NamespaceDelta{Discards: others + uint64(mine)}
+		ns.Counters.Set(ListenDrops, drops)
+		return ns, &ListenerDelta{Discards: mine, AcceptFull: full}
+	}
+	var tally Tally
+	steps := []struct {
+		name   string
+		drops  uint64
+		others uint64
+		mine   uint32
+		full   bool
+		want   uint64
+	}{
+		{name: "what it alone discarded was its", drops: 5, mine: 5, want: 5},
+		{name: "a quiet slot ends the run", want: 5},
+		{name: "the next run is added", drops: 3, mine: 9, full: true, want: 8},
+		{name: "and grows", drops: 4, mine: 9, full: true, want: 12},
+		{name: "a quiet slot, again", want: 12},
+		{name: "it may have been its", drops: 2, mine: 2, want: 14},
+		{name: "that another discarded, too, takes nothing back", drops: 1, mine: 1, others: 3, want: 14},
+	}
+	for _, s := range steps {
+		tally.Add(slot(s.drops, s.others, s.mine, s.full))
+		if got := tally.Max(); got != s.want {
+			t.Fatalf("%s: Max() = %d, want %d", s.name, got, s.want)
+		}
+	}
+}
