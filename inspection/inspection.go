@@ -9,7 +9,12 @@
 // A key is absent when its value is unknown; it is never 0 for unknown.
 package inspection
 
-import "time"
+import (
+	"strings"
+	"time"
+
+	"github.com/qtune/qtune/tcpq"
+)
 
 // The version and kind of the contract.
 const (
@@ -97,6 +102,11 @@ type Listener struct {
 	Findings     []string `json:"findings"`
 }
 
+// Name returns ADDR[%DEV]:PORT.
+func (l *Listener) Name() string {
+	return tcpq.ListenerName(l.Address, l.Family == "ipv6", l.Device, l.Port)
+}
+
 // An AcceptQueue counts connections that wait for accept(2).
 type AcceptQueue struct {
 	Length   uint32  `json:"length"`
@@ -180,6 +190,11 @@ type FindingListener struct {
 	Port    uint16 `json:"port"`
 	Inode   uint32 `json:"inode"`
 	Cookie  string `json:"cookie"`
+}
+
+// Name returns ADDR[%DEV]:PORT.
+func (l *FindingListener) Name() string {
+	return tcpq.ListenerName(l.Address, strings.Contains(l.Address, ":"), l.Device, l.Port)
 }
 
 // An Evidence is a number and where it came from.
