@@ -3,8 +3,8 @@
 //go:build linux
 
 // Package inetdiag speaks the wire format of inet_diag (linux/inet_diag.h): it
-// writes the request for a dump of TCP sockets and reads the kernel's answer.
-// It opens nothing; host does.
+// writes the requests for dumps of TCP sockets and for single ones, and reads the
+// kernel's answers. It opens nothing; host does.
 package inetdiag
 
 import (
@@ -42,7 +42,13 @@ const (
 // Ask for LISTEN alone or for SYN_RECV alone. Any state beside LISTEN makes the
 // kernel walk the established table of the whole host.
 func Request(seq uint32, ext uint8, states ...uint8) []byte {
-	b := make([]byte, sizeofNlmsg+sizeofReq)
+	return AppendRequest(nil, seq, ext, states...)
+}
+
+// AppendRequest appends what [Request] returns to into.
+func AppendRequest(into []byte, seq uint32, ext uint8, states ...uint8) []byte {
+	into = append(into, make([]byte, sizeofNlmsg+sizeofReq)...)
+	b := into[len(into)-sizeofNlmsg-sizeofReq:]
 	binary.NativeEndian.PutUint32(b[0:], uint32(len(b)))
 	binary.NativeEndian.PutUint16(b[4:], tcpdiagGetsock)
 	binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
@@ -53,5 +59,5 @@ func Request(seq uint32, ext uint8, states ...uint8) []byte {
 		mask |= 1 << s
 	}
 	binary.NativeEndian.PutUint32(b[sizeofNlmsg+52:], mask) // idiag_states
-	return b
+	return into
 }
