@@ -5,93 +5,84 @@
 package host
 
 import (
+	"errors"
 	"fmt"
-	"syscall"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // diagBuffer is the size of one read: the kernel batches a dump up to 32 KiB.
 const diagBuffer = 32 << 10
 
-// A Diag is a sock_diag socket of one network namespace.
-type Diag struct {
-	conn *netlink.Conn
-	raw  syscall.RawConn
-	buf  []byte
+// errNoAnswer says that the kernel has answered less than it was asked. It puts
+// its answers into the socket while a request is written or an answer is read,
+// so there is nothing to wait for.
+var errNoAnswer = errors.New("it ended early")
 
-	// One read or write in flight; made once, so that a dump allocates nothing.
-	request     []byte
-	n           int
-	err         error
-	read, write func(fd uintptr) bool
+// A Diag is a sock_diag socket of one network namespace.
+//
+// It is a bare one. A visit is short, and mdlayher/netlink registers each socket
+// with the runtime's poller: opening and closing takes 26 us and 27 allocations
+// by it, 6 us and none so [measured on 6.18], of the 12 us that a dump takes.
+type Diag struct {
+	fd  int
+	buf []byte
 }
 
 // DialDiag opens a sock_diag socket in the network namespace of the calling
 // thread. It stays in that namespace, and keeps it alive, until it is closed.
 // buf, of 32 KiB, may be nil.
 func DialDiag(buf []byte) (*Diag, error) {
-	conn, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, nil)
-	if err != nil {
-		return nil, fmt.Errorf("open a sock_diag socket: %w", err)
-	}
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("open a sock_diag socket: %w", err)
-	}
 	if buf == nil {
 		buf = make([]byte, diagBuffer)
 	}
-	d := &Diag{conn: conn, raw: raw, buf: buf}
-	d.read = func(fd uintptr) bool {
-		d.n, d.err = unix.Read(int(fd), d.buf)
-		return d.err != unix.EAGAIN //nolint:errorlint // a bare errno
-	}
-	d.write = func(fd uintptr) bool {
-		_, d.err = unix.Write(int(fd), d.request)
-		return d.err != unix.EAGAIN //nolint:errorlint // a bare errno
-	}
-	return d, nil
+	d := &Diag{buf: buf}
+	return d, d.dial()
 }
 
-// Dump sends a request and hands each datagram of the answer to each, until
-// that says it was the last or fails.
+func (d *Diag) dial() (err error) {
+	d.fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		return fmt.Errorf("open a sock_diag socket: %w", err)
+	}
+	return nil
+}
+
+// Dump sends a request, or several in one datagram, and hands each datagram of
+// the answer to each, until that says it was the last or fails.
 func (d *Diag) Dump(request []byte, each func(datagram []byte) (done bool, err error)) error {
-	d.request = request
-	if err := d.raw.Write(d.write); err != nil {
+	if _, err := d.again(unix.Write, request); err != nil {
 		return fmt.Errorf("send a sock_diag request: %w", err)
 	}
-	if d.err != nil {
-		return fmt.Errorf("send a sock_diag request: %w", d.err)
-	}
 	for {
-		if err := d.raw.Read(d.read); err != nil {
+		n, err := d.again(unix.Read, d.buf)
+		if errors.Is(err, unix.EAGAIN) || err == nil && n == 0 {
+			err = errNoAnswer
+		}
+		if err != nil {
 			return fmt.Errorf("read a sock_diag answer: %w", err)
 		}
-		switch {
-		case d.err == unix.EINTR: //nolint:errorlint // a bare errno
-			continue
-		case d.err != nil:
-			return fmt.Errorf("read a sock_diag answer: %w", d.err)
-		case d.n == 0:
-			return fmt.Errorf("read a sock_diag answer: it ended early")
-		}
-		done, err := each(d.buf[:d.n])
-		if done || err != nil {
+		if done, err := each(d.buf[:n]); done || err != nil {
 			return err
+		}
+	}
+}
+
+// again makes a system call until no signal interrupts it.
+func (d *Diag) again(call func(int, []byte) (int, error), b []byte) (int, error) {
+	for {
+		n, err := call(d.fd, b)
+		if err != unix.EINTR { //nolint:errorlint // a bare errno
+			return n, err
 		}
 	}
 }
 
 // Netns returns the cookie of the socket's namespace, 0 before Linux 5.14.
 func (d *Diag) Netns() (cookie uint64) {
-	d.raw.Control(func(fd uintptr) { //nolint:errcheck // only a closed socket fails
-		cookie, _ = unix.GetsockoptUint64(int(fd), unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	})
+	cookie, _ = unix.GetsockoptUint64(d.fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
 	return cookie
 }
 
 // Close closes the socket.
-func (d *Diag) Close() { d.conn.Close() }
+func (d *Diag) Close() { unix.Close(d.fd) }

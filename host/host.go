@@ -105,7 +105,7 @@ const (
 // An Inside is a network namespace while it is being visited. It is of no use
 // once the visit is over.
 type Inside interface {
-	// Dump sends a sock_diag request and hands each datagram of the answer
+	// Dump sends a sock_diag request, or several, and hands each datagram of the answer
 	// to each, until that says it was the last. Name tells a recording which
 	// dump it is.
 	Dump(name DumpName, request []byte, each func(datagram []byte) (done bool, err error)) error
@@ -128,4 +128,8 @@ type DumpName string
 const (
 	ListenDump  DumpName = "listen"
 	SynRecvDump DumpName = "synrecv"
+
+	// Lookups ask for single sockets, which a recording does not have: there
+	// they are absent.
+	Lookups DumpName = "lookups"
 )

@@ -5,12 +5,10 @@
 package host
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os"
 	"path"
-	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -22,89 +20,26 @@ import (
 // about 5 kB, and softnet_stat 140 bytes for every CPU.
 const fileBuffer = 256 << 10
 
-// Visit enters each namespace in turn and lets look read there; err says why a
-// namespace could not be entered. Nothing stays open between two visits.
-//
-// All visits run on one thread that is never given back: the goroutine ends
-// locked to it, and the runtime destroys the thread.
-func (l *Live) Visit(ctx context.Context, all []*Namespace, look func(*Namespace, Inside, error)) error {
-	done := make(chan error, 1)
-	go onOwnThread(func() { done <- l.visitAll(ctx, all, look) })
-	return <-done
-}
-
-// onOwnThread runs f on a thread that ends with it, but never on the main one:
-// that cannot end, and /proc/self shows its namespaces.
-func onOwnThread(f func()) {
-	runtime.LockOSThread() // never unlocked, so that the thread ends with the goroutine
-	if unix.Gettid() != unix.Getpid() {
-		f()
-		return
-	}
-	done := make(chan struct{})
-	go func() { // the main thread is locked: this runs elsewhere
-		defer close(done)
-		onOwnThread(f)
-	}()
-	<-done
-	runtime.UnlockOSThread()
-}
-
-func (l *Live) visitAll(ctx context.Context, all []*Namespace, look func(*Namespace, Inside, error)) error {
-	in := &inside{live: l, diagBuf: make([]byte, diagBuffer)}
-	left := false // the thread is no longer in the namespace it began in
-	for _, ns := range all {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if !ns.own || left {
-			if err := l.enter(ns); err != nil {
-				look(ns, nil, err)
-				continue
-			}
-			left = true
-		}
-		in.visit(ns, look)
-	}
-	return nil
-}
-
-// enter moves the calling thread into ns.
-func (l *Live) enter(ns *Namespace) error {
-	fd, err := l.open(ns)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("enter net:[%d]: %w", ns.Inode, meaning(err))
-	}
-	return nil
-}
-
 // inside is the namespace its thread is in now.
 type inside struct {
 	live    *Live
-	diag    *Diag
-	diagBuf []byte
+	diag    Diag
 	fileBuf []byte
 	sysctls sysctlDirs
 }
 
 func (in *inside) visit(ns *Namespace, look func(*Namespace, Inside, error)) {
-	diag, err := DialDiag(in.diagBuf)
-	if err != nil {
+	if err := in.diag.dial(); err != nil {
 		look(ns, nil, err)
 		return
 	}
-	defer diag.Close()
-	cookie := diag.Netns()
+	defer in.diag.Close()
+	cookie := in.diag.Netns()
 	if ns.Cookie != 0 && cookie != ns.Cookie {
 		look(ns, nil, fmt.Errorf("net:[%d] is another namespace now: %w", ns.Inode, ErrGone))
 		return
 	}
 	ns.Cookie = cookie
-	in.diag = diag
 	look(ns, in, nil)
 	in.sysctls.close()
 }

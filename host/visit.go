@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Visitor enters network namespaces from a thread of its own, and is of use on
+// that thread only. Between two calls of Visit the thread is at home, in the
+// namespace of this process, and nothing is open that keeps another alive.
+type Visitor struct {
+	live   *Live
+	inside inside
+	home   int  // a descriptor of the thread's first namespace, -1 until it leaves
+	away   bool // the thread is in another
+}
+
+// Stay calls f on a thread that ends with it: for who visits again and again, as
+// a new thread takes longer than a visit.
+//
+// The goroutine ends locked to the thread, and the runtime destroys that.
+func (l *Live) Stay(f func(*Visitor) error) error {
+	return inOwnThread(func() error {
+		v := &Visitor{live: l, home: -1}
+		v.inside.live = l
+		v.inside.diag.buf = make([]byte, diagBuffer)
+		defer v.end()
+		return f(v)
+	})
+}
+
+// Visit enters each namespace in turn and lets look read there; err says why a
+// namespace could not be entered. Nothing stays open between two visits.
+func (l *Live) Visit(ctx context.Context, all []*Namespace, look func(*Namespace, Inside, error)) error {
+	return l.Stay(func(v *Visitor) error { return v.Visit(ctx, all, look) })
+}
+
+// Visit is [Live.Visit] on the thread of v.
+func (v *Visitor) Visit(ctx context.Context, all []*Namespace, look func(*Namespace, Inside, error)) error {
+	var err error
+	for _, ns := range all {
+		if err = ctx.Err(); err != nil {
+			break
+		}
+		if err := v.enter(ns); err != nil {
+			look(ns, nil, err)
+			continue
+		}
+		v.inside.visit(ns, look)
+	}
+	return errors.Join(err, v.goHome())
+}
+
+// enter moves the thread into ns.
+func (v *Visitor) enter(ns *Namespace) error {
+	if ns.own {
+		return v.goHome()
+	}
+	if v.home < 0 {
+		fd, err := unix.Open(v.live.path("proc/thread-self/ns/net"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open this thread's network namespace, to come back: %w", meaning(err))
+		}
+		v.home = fd
+	}
+	fd, err := v.live.open(ns)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter net:[%d]: %w", ns.Inode, meaning(err))
+	}
+	v.away = true
+	return nil
+}
+
+// goHome brings the thread back: a thread, too, keeps the namespace it is in.
+func (v *Visitor) goHome() error {
+	if !v.away {
+		return nil
+	}
+	if err := unix.Setns(v.home, unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("go back to this process's network namespace: %w", meaning(err))
+	}
+	v.away = false
+	return nil
+}
+
+func (v *Visitor) end() {
+	if v.home >= 0 {
+		unix.Close(v.home)
+	}
+}
+
+// onOwnThread runs f on a thread that ends with it, but never on the main one:
+// that cannot end, and /proc/self shows its namespaces.
+func onOwnThread(f func()) {
+	runtime.LockOSThread() // never unlocked, so that the thread ends with the goroutine
+	if unix.Gettid() != unix.Getpid() {
+		f()
+		return
+	}
+	done := make(chan struct{})
+	go func() { // the main thread is locked: this runs elsewhere
+		defer close(done)
+		onOwnThread(f)
+	}()
+	<-done
+	runtime.UnlockOSThread()
+}
