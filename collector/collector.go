@@ -16,7 +16,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/qtune/qtune/collector/inetdiag"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/tcpq"
 )
@@ -59,20 +58,22 @@ type Options struct {
 	Log *slog.Logger // of every pass, at level debug; nil for none
 }
 
-// A Collector reads snapshots of one host.
+// A Collector reads snapshots of one host. What it keeps from one pass to the next
+// is about what was alive in the last.
 type Collector struct {
 	host Host
 	opts Options
 
-	dump     inetdiag.Dump // used again and again
-	seq      uint32
+	queues   Queues
+	known    map[tcpq.NetnsID][]Known // listeners that were looked up
 	counters counterParser
-	synSpent time.Duration          // on counting SYN queues
-	strays   []*host.Namespace      // met only as descriptors, while owners were looked for
-	searched map[int]bool           // processes whose descriptors were looked into
-	named    *tcpq.Snapshot         // the last of a full pass: its listeners have owners
-	owners   map[uint64]*tcpq.Owner // of that, by the listener's cookie; nil until somebody asks
-	patients map[int]host.Vitals    // as first read in this watch, by pid
+	synSpent time.Duration     // on counting SYN queues, less what time has given back
+	synSince time.Time         // when it last did
+	strays   []*host.Namespace // met only as descriptors, while owners were looked for
+	searched map[int]bool      // processes whose descriptors were looked into
+	unfound  map[uint64]again  // listeners whose owner was not found, by cookie
+	listed   bool              // the processes were, since owners were last looked for
+	patients map[int]*patient  // by pid
 }
 
 // New returns a Collector of h.
@@ -83,43 +84,28 @@ func New(h Host, o Options) *Collector {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Collector{host: h, opts: o, patients: map[int]host.Vitals{}}
+	return &Collector{host: h, opts: o, patients: map[int]*patient{}}
 }
 
 // Snapshot reads the host once: everything, owners included. With prev, counters
 // that moved since then decide which SYN queues are counted.
 func (c *Collector) Snapshot(ctx context.Context, prev *tcpq.Snapshot) (*tcpq.Snapshot, error) {
-	found, err := c.find(ctx)
+	found, err := c.Find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return c.readAll(ctx, found, prev)
+	return c.Pass(ctx, found, prev, Everything)
 }
 
-// readAll reads everything of the namespaces found.
-func (c *Collector) readAll(ctx context.Context, found host.Found, prev *tcpq.Snapshot) (*tcpq.Snapshot, error) {
-	p, err := c.newPass(found, prev)
-	if err != nil {
-		return nil, err
-	}
-	p.full = true
-	if err := p.run(ctx, found.Namespaces); err != nil {
-		return nil, err
-	}
-	if err := p.findOwners(ctx, found.Processes); err != nil {
-		return nil, err
-	}
-	return p.finish(), nil
-}
-
-// find searches for the namespaces.
-func (c *Collector) find(ctx context.Context) (host.Found, error) {
+// Find searches for the namespaces.
+func (c *Collector) Find(ctx context.Context) (host.Found, error) {
 	c.opts.Progress("looking for namespaces", 0, 0)
 	found, err := c.host.Namespaces(ctx, c.opts.Search)
 	if err != nil {
 		return found, fmt.Errorf("find network namespaces: %w", err)
 	}
 	found.Namespaces = c.withStrays(found.Namespaces)
+	c.listed = found.Processes != nil
 	return found, nil
 }
 
@@ -133,8 +119,14 @@ func (c *Collector) withStrays(all []*host.Namespace) []*host.Namespace {
 	return all
 }
 
+// forgetStray forgets a namespace that has ended, or to which the only way known
+// has.
+func (c *Collector) forgetStray(ended *host.Namespace) {
+	c.strays = slices.DeleteFunc(c.strays, func(n *host.Namespace) bool { return n == ended })
+}
+
 // newPass begins a Snapshot.
-func (c *Collector) newPass(found host.Found, prev *tcpq.Snapshot) (*pass, error) {
+func (c *Collector) newPass(found host.Found, prev *tcpq.Snapshot, work Work) (*pass, error) {
 	info, err := c.host.Info()
 	if err != nil {
 		return nil, fmt.Errorf("read what host this is: %w", err)
@@ -142,16 +134,20 @@ func (c *Collector) newPass(found host.Found, prev *tcpq.Snapshot) (*pass, error
 	p := &pass{
 		collector: c,
 		began:     time.Now(),
+		work:      work,
+		kept:      map[tcpq.NetnsID][]Known{},
 		snapshot: &tcpq.Snapshot{
 			Time: info.Time, Hostname: info.Name, Kernel: info.Kernel,
 			Coverage: found.Coverage,
 			Errors:   slices.Clone(found.Errors),
 		},
 	}
+	c.regainSynBudget(p.began)
 	if prev != nil {
 		p.before = make(map[tcpq.NetnsID]*tcpq.Namespace, len(prev.Namespaces))
 		for i := range prev.Namespaces {
 			p.before[prev.Namespaces[i].ID] = &prev.Namespaces[i]
+			p.listeners += len(prev.Namespaces[i].Listeners)
 		}
 	}
 	return p, nil

@@ -18,22 +18,6 @@ import (
 	"github.com/qtune/qtune/tcpq"
 )
 
-// dumpSockets makes one dump and leaves it in the collector's dump; it is made
-// again when it was interrupted, and what there is stays when that does not help.
-func (p *pass) dumpSockets(in host.Inside, name host.DumpName, ext uint8, state uint8) error {
-	c := p.collector
-	var err error
-	for range maxAttempts {
-		c.seq++
-		c.dump.Reset(c.seq)
-		err = in.Dump(name, inetdiag.Request(c.seq, ext, state), c.dump.Add)
-		if !errors.Is(err, inetdiag.ErrInterrupted) && !errors.Is(err, unix.ENOBUFS) {
-			break
-		}
-	}
-	return explainDump(err)
-}
-
 // explainDump turns what the kernel answers without the module into a sentence.
 func explainDump(err error) error {
 	switch {
@@ -50,15 +34,17 @@ func explainDump(err error) error {
 // readListeners reads the LISTEN sockets, sorted by cookie.
 func (p *pass) readListeners(n *tcpq.Namespace, in host.Inside) {
 	ext := inetdiag.ExtSkMemInfo
-	if p.full {
+	if p.does(Owners) {
 		ext |= inetdiag.ExtInfo // for the MPTCP mark, which never changes
 	}
-	if err := p.dumpSockets(in, host.ListenDump, ext, inetdiag.Listen); err != nil {
+	err := p.collector.queues.dumpSockets(in, host.ListenDump, ext, inetdiag.Listen)
+	p.collector.queues.settle(p.kept[n.ID], err == nil)
+	if err != nil {
 		p.fail(n, "listen", err)
 	} else {
 		n.Listed = true
 	}
-	sockets := p.collector.dump.Sockets
+	sockets := p.collector.queues.dump.Sockets
 	slices.SortFunc(sockets, func(a, b inetdiag.Socket) int { return cmp.Compare(a.Cookie, b.Cookie) })
 	sockets = slices.CompactFunc(sockets, func(a, b inetdiag.Socket) bool { return a.Cookie == b.Cookie })
 	n.Listeners = make([]tcpq.Listener, 0, len(sockets))
@@ -80,7 +66,7 @@ func (p *pass) readListeners(n *tcpq.Namespace, in host.Inside) {
 }
 
 // carryOver gives the listeners of now what was known of them before and does
-// not change: the MPTCP mark and an owner that was found. Both are sorted by
+// not change: the MPTCP mark and the owner. Both are sorted by
 // cookie.
 func carryOver(was, now []tcpq.Listener) {
 	for i := range now {
@@ -91,9 +77,7 @@ func carryOver(was, now []tcpq.Listener) {
 			continue
 		}
 		now[i].MPTCP = now[i].MPTCP || was[0].MPTCP
-		if o := was[0].Owner; o != nil && o.Unfound == tcpq.Found {
-			now[i].Owner = o
-		}
+		now[i].Owner = was[0].Owner
 	}
 }
 

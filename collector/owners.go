@@ -36,6 +36,7 @@ type ownerSearch struct {
 // findOwners fills in the Owner of every listener that has none yet. Namespaces
 // that were met only as descriptors on the way are visited, too.
 func (p *pass) findOwners(ctx context.Context, processes []host.Process) error {
+	p.collector.forgetOwners(p.snapshot.Namespaces, processes)
 	s := &ownerSearch{
 		pass: p, host: p.collector.host,
 		open: map[uint32]bool{}, holders: map[uint32][]int{}, scanned: map[int]bool{},
@@ -93,6 +94,9 @@ func (s *ownerSearch) want(namespaces []tcpq.Namespace) {
 // search looks for holders until every listener has one or all processes were
 // looked into. It returns the processes of the host when it had to list them.
 func (s *ownerSearch) search(ctx context.Context, processes []host.Process) ([]host.Process, error) {
+	if len(s.open) == 0 {
+		return processes, ctx.Err()
+	}
 	if pid := s.pass.collector.opts.Search.PID; pid != 0 {
 		s.scan(ctx, pid) // whose listeners are asked for
 	}
@@ -254,10 +258,5 @@ func (s *ownerSearch) isManager(pid int) bool {
 }
 
 func (s *ownerSearch) eachListener(f func(*tcpq.Namespace, *tcpq.Listener)) {
-	for i := range s.pass.snapshot.Namespaces {
-		n := &s.pass.snapshot.Namespaces[i]
-		for j := range n.Listeners {
-			f(n, &n.Listeners[j])
-		}
-	}
+	eachListener(s.pass.snapshot.Namespaces, f)
 }

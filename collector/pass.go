@@ -25,10 +25,12 @@ type pass struct {
 	snapshot  *tcpq.Snapshot
 	began     time.Time
 	before    map[tcpq.NetnsID]*tcpq.Namespace // of the Snapshot before, nil when there is none
-	full      bool                             // sysctls and MPTCP marks too; otherwise a sample
+	listeners int                              // of it, in all namespaces
+	work      Work
 
 	hostSys *tcpq.Sysctls   // the host's values, for namespaces that have none of their own
 	known   map[uint64]bool // inodes of the namespaces visited
+	kept    map[tcpq.NetnsID][]Known
 }
 
 // run visits the namespaces and reads what changes.
@@ -54,7 +56,8 @@ func (p *pass) run(ctx context.Context, all []*host.Namespace) error {
 // look reads one namespace.
 func (p *pass) look(ns *host.Namespace, in host.Inside, err error) {
 	if errors.Is(err, host.ErrGone) || errors.Is(err, host.ErrAbsent) {
-		return // ended since it was found: ordinary
+		p.collector.forgetStray(ns) // ended since it was found: ordinary
+		return
 	}
 	n := tcpq.Namespace{
 		ID:   tcpq.NetnsID{Inode: ns.Inode, Cookie: ns.Cookie},
@@ -69,17 +72,34 @@ func (p *pass) look(ns *host.Namespace, in host.Inside, err error) {
 	p.snapshot.Namespaces = append(p.snapshot.Namespaces, n)
 }
 
-// read reads what changes and, in a full pass, what hardly does. Listeners come
-// before counters: what a listener discarded is then in the counters, too.
+// read reads one namespace. Listeners come before counters: what a listener
+// discarded is then in the counters, too.
 func (p *pass) read(n *tcpq.Namespace, in host.Inside) {
-	p.readListeners(n, in)
+	was := p.before[n.ID]
+	lookedUp := p.lookUpListeners(n, in)
+	if !lookedUp {
+		p.readListeners(n, in)
+	}
 	p.readCounters(n, in)
-	if was := p.before[n.ID]; was != nil && !p.full {
-		n.Sysctls = was.Sysctls
-	} else {
+	if lookedUp && asksForDump(n, was) { // who knows what listens there now
+		p.readListeners(n, in)
+		p.readCounters(n, in)
+	}
+	if was == nil || p.does(Sysctls) {
 		p.readSysctls(n, in)
+	} else {
+		n.Sysctls = was.Sysctls
 	}
 	p.readSynQueues(n, in)
+}
+
+// asksForDump reports whether packets were refused since, so that it matters which
+// listeners there are.
+func asksForDump(n, was *tcpq.Namespace) bool {
+	moved := n.Counters.Since(&was.Counters)
+	return moved.Value(tcpq.ListenDrops) > 0 || moved.Value(tcpq.ListenOverflows) > 0 ||
+		moved.Value(tcpq.TCPReqQFullDrop) > 0 || moved.Value(tcpq.TCPReqQFullDoCookies) > 0 ||
+		moved.Value(tcpq.SyncookiesSent) > 0
 }
 
 // explainEnter says what is missing when a namespace could not be entered.
@@ -103,8 +123,9 @@ func (p *pass) finish() *tcpq.Snapshot {
 	s := p.snapshot
 	p.fillHostWide()
 	p.readVitals()
+	p.collector.known = p.kept
 	s.Errors = joinErrors(s.Errors)
-	p.collector.opts.Log.Debug("read the host", "namespaces", len(s.Namespaces), "full", p.full,
+	p.collector.opts.Log.Debug("read the host", "namespaces", len(s.Namespaces), "work", int(p.work),
 		"syn_walked", s.Coverage.SynWalked, "errors", len(s.Errors), "took", time.Since(p.began))
 	slices.SortFunc(s.Namespaces, func(a, b tcpq.Namespace) int {
 		return cmp.Or(cmp.Compare(hostFirst(&a), hostFirst(&b)), cmp.Compare(a.ID.Inode, b.ID.Inode), cmp.Compare(a.ID.Cookie, b.ID.Cookie))

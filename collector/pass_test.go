@@ -542,7 +542,7 @@ func TestCarryOver(t *testing.T) {
 	nobody := &tcpq.Owner{Unfound: tcpq.NotPermitted}
 	was := []tcpq.Listener{{Cookie: 1, MPTCP: true, Owner: found}, {Cookie: 3, Owner: nobody}, {Cookie: 5, Owner: found}, {Cookie: 9, MPTCP: true}}
 	now := []tcpq.Listener{{Cookie: 1}, {Cookie: 2}, {Cookie: 3}, {Cookie: 4, MPTCP: true}, {Cookie: 5}, {Cookie: 9}, {Cookie: 10}}
-	want := []tcpq.Listener{{Cookie: 1, MPTCP: true, Owner: found}, {Cookie: 2}, {Cookie: 3}, {Cookie: 4, MPTCP: true}, {Cookie: 5, Owner: found}, {Cookie: 9, MPTCP: true}, {Cookie: 10}}
+	want := []tcpq.Listener{{Cookie: 1, MPTCP: true, Owner: found}, {Cookie: 2}, {Cookie: 3, Owner: nobody}, {Cookie: 4, MPTCP: true}, {Cookie: 5, Owner: found}, {Cookie: 9, MPTCP: true}, {Cookie: 10}}
 	carryOver(was, now)
 	if !reflect.DeepEqual(now, want) {
 		t.Errorf("carryOver = %+v, want %+v: nothing crosses to another cookie", now, want)

@@ -19,6 +19,18 @@ import (
 // [SynAuto]: one walk reads the established table of the whole host.
 const synBudget = 500 * time.Millisecond
 
+// synGap is how many times as long as it takes a count has to be paid for: who
+// reads the host for days counts for a two-hundredth of the time.
+const synGap = 200
+
+// regainSynBudget gives back what time has paid for.
+func (c *Collector) regainSynBudget(now time.Time) {
+	if !c.synSince.IsZero() {
+		c.synSpent = max(0, c.synSpent-now.Sub(c.synSince)/synGap)
+	}
+	c.synSince = now
+}
+
 // readSynQueues computes the limit of every SYN queue and counts the queues
 // where the options and the counters ask for it.
 func (p *pass) readSynQueues(n *tcpq.Namespace, in host.Inside) {
@@ -36,7 +48,7 @@ func (p *pass) readSynQueues(n *tcpq.Namespace, in host.Inside) {
 		return
 	}
 	started := time.Now()
-	err := p.dumpSockets(in, host.SynRecvDump, 0, inetdiag.SynRecv)
+	err := p.collector.queues.dumpSockets(in, host.SynRecvDump, 0, inetdiag.SynRecv)
 	p.collector.synSpent += time.Since(started)
 	if errors.Is(err, host.ErrAbsent) { // a recording without it
 		cov.SynQuiet++
@@ -48,7 +60,7 @@ func (p *pass) readSynQueues(n *tcpq.Namespace, in host.Inside) {
 	}
 	cov.SynWalked++
 	n.SynWalked = true
-	n.UnattributedSyn = queues.count(p.collector.dump.Sockets)
+	n.UnattributedSyn = queues.count(p.collector.queues.dump.Sockets)
 }
 
 // A synChoice says whether the SYN queues of a namespace are counted.
@@ -72,7 +84,7 @@ func (p *pass) synWanted(n *tcpq.Namespace) synChoice {
 		return synQuiet
 	}
 	budget := synBudget
-	if !p.full {
+	if !p.does(Owners) {
 		budget /= 2 // the rest is for the last pass, which is shown
 	}
 	if p.collector.synSpent >= budget {

@@ -357,7 +357,7 @@ func TestSynWanted(t *testing.T) {
 		wide  bool // walked before
 		empty bool // no listener
 		spent float64
-		full  bool
+		work  Work
 		want  synChoice
 	}{
 		{name: "never, whatever moved", mode: SynNever, moved: moves{tcpq.TCPReqQFullDrop: 5}, wide: true, want: synQuiet},
@@ -377,16 +377,16 @@ func TestSynWanted(t *testing.T) {
 		{name: "auto, walked before: it goes on", mode: SynAuto, wide: true, want: synCount},
 		{name: "auto, half of the time is for the last pass", mode: SynAuto, wide: true, spent: 0.5, want: synOverBudget},
 		{name: "auto, before half of the time", mode: SynAuto, wide: true, spent: 0.499, want: synCount},
-		{name: "auto, the last pass has the rest", mode: SynAuto, wide: true, spent: 0.5, full: true, want: synCount},
-		{name: "auto, the time is used up", mode: SynAuto, wide: true, spent: 1, full: true, want: synOverBudget},
-		{name: "auto, quiet though the time is used up", mode: SynAuto, spent: 1, full: true, want: synQuiet},
+		{name: "auto, the last pass has the rest", mode: SynAuto, wide: true, spent: 0.5, work: Owners, want: synCount},
+		{name: "auto, the time is used up", mode: SynAuto, wide: true, spent: 1, work: Owners, want: synOverBudget},
+		{name: "auto, quiet though the time is used up", mode: SynAuto, spent: 1, work: Owners, want: synQuiet},
 		{name: "auto is what nobody chose", moved: moves{tcpq.TCPReqQFullDrop: 1}, want: synCount},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := New(&fakeHost{}, Options{Syn: tt.mode})
 			c.synSpent = time.Duration(tt.spent * float64(synBudget))
-			p := &pass{collector: c, full: tt.full, before: map[tcpq.NetnsID]*tcpq.Namespace{}}
+			p := &pass{collector: c, work: tt.work, before: map[tcpq.NetnsID]*tcpq.Namespace{}}
 			n := &tcpq.Namespace{ID: id, Counters: counts(before), Listeners: []tcpq.Listener{at("0.0.0.0:80")}}
 			if tt.empty {
 				n.Listeners = nil

@@ -7,6 +7,7 @@ package collector
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/tcpq"
@@ -15,15 +16,32 @@ import (
 // maxPatients bounds how many processes are looked at in one pass.
 const maxPatients = 64
 
+// vitalsSpan is how far back a process is looked at, at most; at least half of it
+// once it has been waited for so long.
+const vitalsSpan = 10 * time.Minute
+
+// A patient is a process on whose listeners somebody waited.
+type patient struct {
+	first  host.Vitals // what a reading is compared with
+	middle host.Vitals // takes its place when that is too old
+	waited time.Time   // when somebody was last seen to wait
+}
+
+// grow takes in a reading that is the newest.
+func (t *patient) grow(now *host.Vitals) {
+	switch age := now.At.Sub(t.first.At); {
+	case age >= vitalsSpan:
+		t.first, t.middle = t.middle, *now
+	case age < vitalsSpan/2:
+		t.middle = *now
+	}
+}
+
 // readVitals reads how the processes are doing whose listeners have connections
 // waiting, the fullest first, and those that had before in this watch. Where
 // nobody waits it reads nothing.
 func (p *pass) readVitals() {
 	c := p.collector
-	if p.full {
-		c.named = p.snapshot
-		c.owners = nil
-	}
 	type waiting struct {
 		fill float64
 		pids []int
@@ -33,10 +51,10 @@ func (p *pass) readVitals() {
 		n := &p.snapshot.Namespaces[i]
 		for j := range n.Listeners {
 			l := &n.Listeners[j]
-			if l.Accept.Len == 0 || !p.full && !l.Accept.Full() {
+			if l.Accept.Len == 0 || !p.does(Owners) && !l.Accept.Full() {
 				continue
 			}
-			if o := c.ownerOf(l); o != nil && len(o.PIDs) > 0 {
+			if o := l.Owner; o != nil && len(o.PIDs) > 0 {
 				all = append(all, waiting{float64(l.Accept.Len) / float64(l.Accept.Capacity()), o.PIDs})
 			}
 		}
@@ -45,30 +63,21 @@ func (p *pass) readVitals() {
 	for _, w := range all {
 		for _, pid := range w.pids {
 			p.examine(pid)
-		}
-	}
-	if p.full {
-		for pid := range c.patients {
-			p.examine(pid)
-		}
-	}
-}
-
-// ownerOf returns the owner that the last full pass found.
-func (c *Collector) ownerOf(l *tcpq.Listener) *tcpq.Owner {
-	if l.Owner != nil || c.named == nil {
-		return l.Owner
-	}
-	if c.owners == nil {
-		c.owners = map[uint64]*tcpq.Owner{}
-		for i := range c.named.Namespaces {
-			for j := range c.named.Namespaces[i].Listeners {
-				was := &c.named.Namespaces[i].Listeners[j]
-				c.owners[was.Cookie] = was.Owner
+			if t := c.patients[pid]; t != nil {
+				t.waited = p.snapshot.Time
 			}
 		}
 	}
-	return c.owners[l.Cookie]
+	if !p.does(Owners) {
+		return
+	}
+	for pid, t := range c.patients {
+		if p.snapshot.Time.Sub(t.waited) > vitalsSpan {
+			delete(c.patients, pid)
+		} else {
+			p.examine(pid)
+		}
+	}
 }
 
 // examine reads the vitals of one process, once in a pass.
@@ -79,17 +88,19 @@ func (p *pass) examine(pid int) {
 	c := p.collector
 	now, err := c.host.Vitals(pid)
 	if err != nil {
-		return // ended: ordinary
+		delete(c.patients, pid) // ended: ordinary
+		return
 	}
-	first, known := c.patients[pid]
-	if !known || first.Start != now.Start {
-		first = now
-		c.patients[pid] = now
+	was := c.patients[pid]
+	if was == nil || was.first.Start != now.Start {
+		was = &patient{first: now, middle: now}
+		c.patients[pid] = was
 	}
 	if p.snapshot.Vitals == nil {
 		p.snapshot.Vitals = map[int]tcpq.Vitals{}
 	}
-	p.snapshot.Vitals[pid] = vitalsSince(&first, &now)
+	p.snapshot.Vitals[pid] = vitalsSince(&was.first, &now)
+	was.grow(&now)
 }
 
 // vitalsSince compares two readings of one process.

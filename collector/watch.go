@@ -19,11 +19,11 @@ import (
 // half a CPU.
 func (c *Collector) Watch(ctx context.Context, span time.Duration, slots int) (*tcpq.Snapshot, *tcpq.Window, error) {
 	clock := slotClock{begin: time.Now(), width: max(1, span/time.Duration(slots)), slots: slots}
-	found, err := c.find(ctx)
+	found, err := c.Find(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	first, err := c.readAll(ctx, found, nil)
+	first, err := c.Pass(ctx, found, nil, Everything)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -95,7 +95,7 @@ func (c *Collector) Replay(ctx context.Context, rec *host.Recording) (*tcpq.Snap
 
 // resample is Sample of the namespaces there are now.
 func (c *Collector) resample(ctx context.Context, prev *tcpq.Snapshot) (*tcpq.Snapshot, error) {
-	found, err := c.find(ctx)
+	found, err := c.Find(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -106,14 +106,7 @@ func (c *Collector) resample(ctx context.Context, prev *tcpq.Snapshot) (*tcpq.Sn
 // listeners, counters, and the SYN queues that matter. It names no owners. Without
 // prev it reads the sysctls, too.
 func (c *Collector) Sample(ctx context.Context, found host.Found, prev *tcpq.Snapshot) (*tcpq.Snapshot, error) {
-	p, err := c.newPass(found, prev)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.run(ctx, found.Namespaces); err != nil {
-		return nil, err
-	}
-	return p.finish(), nil
+	return c.Pass(ctx, found, prev, Dump)
 }
 
 // A slotClock cuts a span of time into slots.
