@@ -12,15 +12,12 @@ import (
 	"net/http/pprof"
 	"strconv"
 	"strings"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Handler returns all endpoints.
 func (e *Exporter) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", e.metrics())
+	mux.Handle("GET /metrics", newScraper(e))
 	mux.HandleFunc("GET /api/v1/inspection", e.inspection)
 	mux.HandleFunc("GET /api/v1/listeners/{netns}/{cookie}/history", e.history)
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "healthy") })
@@ -59,15 +56,6 @@ func guard(next http.Handler) http.Handler {
 			return
 		}
 		next.ServeHTTP(w, r)
-	})
-}
-
-func (e *Exporter) metrics() http.Handler {
-	return promhttp.HandlerFor(e.Gatherer(), promhttp.HandlerOpts{
-		ErrorLog:            promLog{e.o.Log},
-		ErrorHandling:       promhttp.ContinueOnError,
-		OfferedCompressions: []promhttp.Compression{promhttp.Identity, promhttp.Gzip},
-		EnableOpenMetrics:   true,
 	})
 }
 
@@ -145,5 +133,3 @@ func acceptsGzip(header []string) bool {
 	}
 	return false
 }
-
-var _ prometheus.Gatherer = gatherer{}

@@ -182,6 +182,7 @@ func (b *ledger) enterListeners(in *inspection.Inspection, accounts []*account) 
 		}
 		name := identity{l.Netns, e.name}
 		if taken[name] {
+			e.kept = false
 			continue
 		}
 		taken[name] = true
@@ -200,10 +201,13 @@ func (b *ledger) enterListeners(in *inspection.Inspection, accounts []*account) 
 		}
 		e := b.entry(l, byInode[l.Netns])
 		e.living = false
-		if name := (identity{l.Netns, e.name}); !taken[name] {
-			taken[name] = true
-			entries = append(entries, e)
+		name := identity{l.Netns, e.name}
+		if taken[name] {
+			e.kept = false
+			continue
 		}
+		taken[name] = true
+		entries = append(entries, e)
 	}
 	return entries
 }

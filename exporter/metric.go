@@ -52,14 +52,14 @@ func counterMetric(c tcpq.Counter) Metric {
 	info := c.Info()
 	return Metric{
 		"qtune_netns_" + strings.ToLower(info.Group) + "_" + snake(strings.TrimPrefix(info.Name, "TCP")) + "_total",
-		counter, netnsLabels, info.Help,
+		counter, netnsLabels, info.Name + ": " + info.Help,
 	}
 }
 
 // sysctlMetric names a setting of a namespace from the sysctl table.
 func sysctlMetric(s tcpq.Sysctl) Metric {
 	info := s.Info()
-	return Metric{"qtune_netns_sysctl_" + strings.ReplaceAll(info.Name, ".", "_"), gauge, netnsLabels, info.Help}
+	return Metric{"qtune_netns_sysctl_" + strings.ReplaceAll(info.Name, ".", "_"), gauge, netnsLabels, info.Name + ": " + info.Help}
 }
 
 // snake turns ReqQFullDrop into req_q_full_drop, and PFMemallocDrop into
