@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package agent
+
+import (
+	"slices"
+
+	"github.com/qtune/qtune/advisor"
+	"github.com/qtune/qtune/policy"
+	"github.com/qtune/qtune/tcpq"
+)
+
+// recentSlots is how much of the window says how things are now: a minute.
+const recentSlots = 6
+
+// judge looks at the last minute and at the whole window. A program that stopped to
+// accept two minutes ago did accept within the window: what the last minute shows
+// of a listener counts, unless what came before it was worse.
+func judge(s *tcpq.Snapshot, w *tcpq.Window, p *policy.Policy) advisor.Report {
+	recent := advisor.Advise(s, tail(w, recentSlots), p)
+	whole := advisor.Advise(s, w, p)
+	type place struct {
+		ns *tcpq.Namespace
+		l  *tcpq.Listener
+	}
+	worst := func(r advisor.Report) map[place]int {
+		at := map[place]int{}
+		for _, f := range r.Findings {
+			where := place{f.Namespace, f.Listener}
+			at[where] = max(at[where], urgency(f.Severity))
+		}
+		return at
+	}
+	now, then := worst(recent), worst(whole)
+	keep := func(r advisor.Report, which func(now, then int) bool) []advisor.Finding {
+		return slices.DeleteFunc(r.Findings, func(f advisor.Finding) bool {
+			where := place{f.Namespace, f.Listener}
+			return !which(now[where], then[where])
+		})
+	}
+	findings := keep(recent, func(now, then int) bool { return now >= then && now > urgency(advisor.Info) })
+	findings = append(findings, keep(whole, func(now, then int) bool { return now < then || now <= urgency(advisor.Info) })...)
+	slices.SortStableFunc(findings, func(a, b advisor.Finding) int { return urgency(b.Severity) - urgency(a.Severity) })
+	return advisor.Report{Findings: findings}
+}
+
+func urgency(s advisor.Severity) int {
+	return 1 + slices.Index([]advisor.Severity{advisor.Info, advisor.Warning, advisor.Critical}, s)
+}

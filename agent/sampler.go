@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/qtune/qtune/collector"
+	"github.com/qtune/qtune/host"
+	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/tcpq"
+)
+
+// A Sampler looks at the accept queues of known listeners between two steps: at all
+// of them once a second, and as often as it may at those that fill or lost
+// something, because a burst that is worked off in 20 ms shows at no other time.
+type Sampler struct {
+	live   *host.Live
+	queues collector.Queues // of the sampling goroutine
+
+	mu        sync.Mutex // guards what follows; held for one tick
+	places    []*place
+	listeners int // of the host
+	all       activity
+	fast      activity
+	ticks     uint64 // of fast
+	late      uint64 // of them, those more than half a period late
+
+	chosen []*place // of the visit that is being made, and the ways in
+	doors  []*host.Namespace
+}
+
+// A place is a namespace with the listeners that are sampled there.
+type place struct {
+	ns      *host.Namespace
+	id      tcpq.NetnsID
+	known   []collector.Known // sorted by cookie, as in the Snapshot
+	sampled []sampled         // what is remembered of each of them
+	watched []collector.Known // those that are looked at fast
+	which   []int             // of known each of them is
+}
+
+// A sampled is what samples showed of one listener.
+type sampled struct {
+	tcpq.Sample           // since the last Take
+	watch       time.Time // until when it is looked at fast
+}
+
+// How long a listener is watched after the last sign of trouble, and how many are.
+const (
+	watchFor  = time.Minute
+	watchMost = 256
+)
+
+// worthWatching reports whether a queue of this length is a sign: a quarter full.
+func worthWatching(q tcpq.Queue) bool { return q.Len >= 2 && uint64(q.Len)*4 >= uint64(q.Max) }
+
+// NewSampler returns a sampler that looks at all listeners once in a period, at some
+// so often in a second, and takes at most so much of a CPU for each.
+func NewSampler(live *host.Live, period time.Duration, hz int, share float64) *Sampler {
+	return &Sampler{
+		live: live,
+		all:  activity{name: "sample", period: period, share: share},
+		fast: activity{name: "watch", period: time.Second / time.Duration(max(1, hz)), share: share},
+	}
+}
+
+// Run samples until ctx ends, on a thread of its own.
+func (s *Sampler) Run(ctx context.Context) error {
+	return s.live.Stay(func(v *host.Visitor) error {
+		alarm := newAlarm()
+		defer alarm.stop()
+		s.mu.Lock()
+		s.all.due, s.fast.due = time.Now(), time.Now()
+		s.mu.Unlock()
+		for {
+			if err := alarm.wait(ctx, s.next()); err != nil {
+				return err
+			}
+			if err := s.tick(ctx, v, time.Now()); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// next returns when something is due.
+func (s *Sampler) next() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fast.due.Before(s.all.due) && s.watching() > 0 {
+		return s.fast.due
+	}
+	return s.all.due
+}
+
+func (s *Sampler) watching() (n int) {
+	for _, p := range s.places {
+		n += len(p.watched)
+	}
+	return n
+}
+
+// tick looks at what is due.
+func (s *Sampler) tick(ctx context.Context, v *host.Visitor, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	began := threadTime()
+	if s.all.isDue(now) {
+		err := s.visit(ctx, v, now, func(p *place) []collector.Known { return p.known })
+		s.choose(now)
+		s.all.done(now, threadTime()-began)
+		return err
+	}
+	if !s.fast.isDue(now) {
+		return nil
+	}
+	s.ticks++
+	if now.Sub(s.fast.due) > s.fast.gap()/2 {
+		s.late++
+	}
+	err := s.visit(ctx, v, now, func(p *place) []collector.Known { return p.watched })
+	s.fast.done(now, (7*s.fast.cost+threadTime()-began)/8) // one tick that was dear does not slow the next
+	return err
+}
+
+// visit reads the queues that which chooses.
+func (s *Sampler) visit(ctx context.Context, v *host.Visitor, now time.Time, which func(*place) []collector.Known) error {
+	s.chosen, s.doors = s.chosen[:0], s.doors[:0]
+	for _, p := range s.places {
+		if len(which(p)) > 0 {
+			s.chosen, s.doors = append(s.chosen, p), append(s.doors, p.ns)
+		}
+	}
+	next := 0
+	return v.Visit(ctx, s.doors, func(_ *host.Namespace, in host.Inside, err error) {
+		p := s.chosen[next]
+		next++
+		if err != nil {
+			return // ended, or may not be entered: the next step says so
+		}
+		read := which(p)
+		if s.queues.Read(in, read, collector.Crowd{Netns: len(p.known), Host: s.listeners}) == nil {
+			p.note(read, now)
+		}
+	})
+}
+
+// note takes in what was read: of all known, or of those watched.
+func (p *place) note(read []collector.Known, now time.Time) {
+	for i := range read {
+		if read[i].Gone {
+			continue
+		}
+		at := i
+		if len(read) != len(p.known) {
+			at = p.which[i]
+		}
+		q, m := read[i].Accept, &p.sampled[at]
+		m.Peak = max(m.Peak, q.Len)
+		m.Full = m.Full || q.Full()
+		if worthWatching(q) {
+			m.watch = now.Add(watchFor)
+		}
+	}
+}
+
+// choose decides who is looked at fast from now on.
+func (s *Sampler) choose(now time.Time) {
+	left := watchMost
+	for _, p := range s.places {
+		p.watched, p.which = p.watched[:0], p.which[:0]
+		for i := range p.sampled {
+			if left > 0 && now.Before(p.sampled[i].watch) {
+				p.watched = append(p.watched, p.known[i])
+				p.which = append(p.which, i)
+				left--
+			}
+		}
+	}
+	if s.fast.due.Before(now) {
+		s.fast.due = now.Add(s.fast.gap()) // nobody was watched until now
+	}
+}
+
+// Take returns what was sampled since the last time.
+func (s *Sampler) Take() map[tcpq.ListenerID]tcpq.Sample {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := map[tcpq.ListenerID]tcpq.Sample{}
+	for _, p := range s.places {
+		for i := range p.sampled {
+			if m := &p.sampled[i]; m.Sample != (tcpq.Sample{}) {
+				taken[tcpq.ListenerID{Netns: p.id, Cookie: p.known[i].Cookie}] = m.Sample
+				m.Sample = tcpq.Sample{}
+			}
+		}
+	}
+	return taken
+}
+
+// Follow makes the listeners of a Snapshot those that are sampled. Who lost
+// something within the window of its Inspection is watched.
+func (s *Sampler) Follow(found []*host.Namespace, snap *tcpq.Snapshot, in *inspection.Inspection) {
+	byInode := make(map[uint64]*host.Namespace, len(found))
+	for _, ns := range found {
+		byInode[ns.Inode] = ns
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := make(map[tcpq.NetnsID]*place, len(s.places))
+	for _, p := range s.places {
+		before[p.id] = p
+	}
+	now := time.Now()
+	shown := in.Listeners // in the order of the Snapshot
+	s.places, s.listeners = s.places[:0], len(in.Listeners)
+	for i := range snap.Namespaces {
+		n := &snap.Namespaces[i]
+		mine := shown[:len(n.Listeners)]
+		shown = shown[len(n.Listeners):]
+		ns := byInode[n.ID.Inode]
+		if ns == nil || len(mine) == 0 {
+			continue
+		}
+		p := newPlace(ns, n, before[n.ID])
+		for j := range mine {
+			if r := mine[j].Refused; r != nil && r.Max > 0 {
+				p.sampled[j].watch = now.Add(watchFor)
+			}
+		}
+		s.places = append(s.places, p)
+	}
+	s.choose(now)
+}
+
+// newPlace returns the place of a namespace; what samples showed before, and how
+// its listeners were found, is kept.
+func newPlace(ns *host.Namespace, n *tcpq.Namespace, before *place) *place {
+	p := &place{ns: ns, id: n.ID, known: collector.KnownOf(n.Listeners), sampled: make([]sampled, len(n.Listeners))}
+	if before == nil {
+		return p
+	}
+	j := 0
+	for i := range p.known { // both are sorted by cookie
+		for j < len(before.known) && before.known[j].Cookie < p.known[i].Cookie {
+			j++
+		}
+		if j < len(before.known) && before.known[j].Cookie == p.known[i].Cookie {
+			p.known[i], p.sampled[i] = before.known[j], before.sampled[j]
+		}
+	}
+	return p
+}
+
+func (s *Sampler) describe() (inspection.Sampling, []inspection.Activity) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return inspection.Sampling{
+		Watched: s.watching(), Hz: 1 / s.fast.gap().Seconds(), Ticks: s.ticks, LateTicks: s.late,
+	}, []inspection.Activity{s.all.shown(), s.fast.shown()}
+}

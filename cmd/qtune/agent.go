@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/qtune/qtune/agent"
+	"github.com/qtune/qtune/exporter"
+	"github.com/qtune/qtune/host"
+	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/policy"
+)
+
+// agentSocket is where the agent of a host is asked by inspect and top.
+const agentSocket = "/run/qtune/agent.sock"
+
+type agentOptions struct {
+	Global *globalOptions
+
+	Mode        string
+	Socket      string
+	Step        time.Duration
+	MaxSampleHz int
+	CPUBudget   float64 // per cent of a CPU
+	PeakWindow  time.Duration
+	Syn         string
+
+	Web      exporter.Web
+	Exporter exporter.Options
+}
+
+func agentCommand(global *globalOptions) *cobra.Command {
+	o := agentOptions{Global: global}
+	cmd := &cobra.Command{
+		Use:   "agent",
+		Short: "Watch this host without end, for Prometheus, the status page, inspect and top",
+		Long: `Watch this host without end: sample the queues of its listeners, keep the last ten
+minutes, judge them, and serve what is known:
+
+  /                    a status page
+  /metrics             for Prometheus (docs/metrics.md)
+  /api/v1/inspection   what inspect -o json prints
+  /-/healthy /-/ready  for whoever looks after it
+
+Queues are looked at once a second, those that fill or lost something up to
+--max-sample-hz times. Every activity has a budget of CPU time: on a large host it
+is done less often. Mode observe tells lengths, limits and losses; mode advise
+also what is wrong and what to do. It changes nothing on the host in either.`,
+		Example: `  sudo qtune agent                                       # http://127.0.0.1:9794
+  sudo qtune agent --web.listen-address :9794 --web.config.file web.yml
+  qtune agent --rootfs /host --mode observe              # in a container`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log := global.Log
+			if !cmd.Flags().Changed("log-level") {
+				var err error
+				if log, err = newLog(cmd.ErrOrStderr(), "info", global.LogFormat); err != nil {
+					return err
+				}
+			}
+			return runAgent(cmd.Context(), o, log)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Mode, "mode", string(agent.Advise), "observe or advise")
+	f.StringArrayVar(&o.Web.Addresses, "web.listen-address", []string{"127.0.0.1:9794"}, "where to serve HTTP; may be given several times")
+	f.BoolVar(&o.Web.Systemd, "web.systemd-socket", false, "serve on the sockets that systemd hands over")
+	f.StringVar(&o.Web.ConfigFile, "web.config.file", "", "TLS and basic auth, as of the Prometheus exporter toolkit")
+	f.StringVar(&o.Socket, "socket", agentSocket, "unix socket for inspect and top of this host; empty for none")
+	f.DurationVar(&o.Step, "step", agent.DefaultStep, "time between two looks at counters and findings; listeners are looked for every 3, sysctls every 6, the window is 120 of them")
+	f.IntVar(&o.MaxSampleHz, "max-sample-hz", 100, "how often in a second a queue that fills is looked at, at most")
+	f.Float64Var(&o.CPUBudget, "cpu-budget", 1, "per cent of a CPU that each activity may take")
+	f.DurationVar(&o.PeakWindow, "peak-window", time.Minute, "over which the peak of a queue is kept")
+	f.StringVar(&o.Syn, "syn", "auto", "count SYN queues: auto (where counters ask for it), all or never")
+	f.StringVar((*string)(&o.Exporter.Series), "series", string(exporter.SeriesAll), "all, or active: of listeners with loss, a queue over a quarter full or a finding within the last hour")
+	f.IntVar(&o.Exporter.MaxListeners, "max-listeners", 1000, "with series of their own; the rest is summed in listener=\"other\"")
+	f.IntVar(&o.Exporter.MaxListenersPerNetns, "max-listeners-per-netns", 256, "the same, in one network namespace")
+	f.BoolVar(&o.Exporter.Pprof, "pprof", false, "serve /debug/pprof/")
+	return cmd
+}
+
+// check says what is wrong with the flags.
+func (o *agentOptions) check() error {
+	switch {
+	case o.Global.Host != "":
+		return usageError("agent watches this host: --host has no use here")
+	case o.Mode != string(agent.Observe) && o.Mode != string(agent.Advise):
+		return usageError("--mode %s: want observe or advise", o.Mode)
+	case o.Step < 100*time.Millisecond || o.Step > time.Minute:
+		return usageError("--step %v: want 100ms to 1m", o.Step)
+	case o.MaxSampleHz < 1 || o.MaxSampleHz > 1000:
+		return usageError("--max-sample-hz %d: want 1 to 1000", o.MaxSampleHz)
+	case o.CPUBudget <= 0 || o.CPUBudget > 100:
+		return usageError("--cpu-budget %g: want more than 0 and at most 100 per cent", o.CPUBudget)
+	case o.PeakWindow < 5*time.Second || o.PeakWindow > time.Hour:
+		return usageError("--peak-window %v: want 5s to 1h", o.PeakWindow)
+	case o.Exporter.Series != exporter.SeriesAll && o.Exporter.Series != exporter.SeriesActive:
+		return usageError("--series %s: want all or active", o.Exporter.Series)
+	case o.Exporter.MaxListeners < 1 || o.Exporter.MaxListenersPerNetns < 1:
+		return usageError("--max-listeners and --max-listeners-per-netns: want 1 or more")
+	}
+	return nil
+}
+
+// The agent's heap is small and lives long: collecting it a little more often keeps
+// the process small, and costs little.
+const (
+	agentGCPercent   = 50
+	agentMemoryLimit = 40 << 20 // from where on it is collected as often as it takes
+)
+
+func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	syn, err := parseSynMode(o.Syn)
+	if err != nil {
+		return err
+	}
+	debug.SetGCPercent(agentGCPercent)
+	debug.SetMemoryLimit(agentMemoryLimit)
+	live, err := host.NewLive(o.Global.Rootfs)
+	if err != nil {
+		return err
+	}
+	var exp *exporter.Exporter
+	watcher := agent.New(live, agent.Options{
+		Version: version, Mode: agent.Mode(o.Mode),
+		Step: o.Step, MaxSampleHz: o.MaxSampleHz, CPUShare: o.CPUBudget / 100, PeakWindow: o.PeakWindow,
+		Syn: syn, Policy: policy.Default(), Log: log,
+		Publish: func(in *inspection.Inspection, took time.Duration) {
+			exp.Publish(in)
+			exp.Collected(took, in.Errors)
+		},
+	})
+	o.Exporter.Version, o.Exporter.Log = version, log
+	if exp, err = exporter.New(watcher, o.Exporter); err != nil {
+		return err
+	}
+	log.Info("qtune agent", "version", version, "mode", o.Mode)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return watcher.Run(ctx) })
+	g.Go(func() error { return exp.Serve(ctx, o.Web) })
+	if o.Socket != "" {
+		g.Go(func() error { return exp.ServeLocal(ctx, o.Socket) })
+	}
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("agent: %w", err)
+	}
+	return nil
+}
