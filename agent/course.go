@@ -5,6 +5,8 @@
 package agent
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/qtune/qtune/tcpq"
@@ -12,6 +14,10 @@ import (
 
 // windowSlots is how many slots the window has: for so long a finding is remembered.
 const windowSlots = 60
+
+// historyMost is of how many listeners a slot remembers anything: 60 slots of so
+// many take 10 MB. Quiet ones take nothing.
+const historyMost = 1000
 
 // A course is the window of the agent, whose newest slot grows step by step until
 // it is as wide as the others.
@@ -40,8 +46,50 @@ func (c *course) add(s *tcpq.Snapshot, samples map[tcpq.ListenerID]tcpq.Sample) 
 	}
 	old = old[max(0, len(old)-windowSlots+1):]
 	deltas := make([]tcpq.Delta, 0, windowSlots)
-	c.window = tcpq.Window{Deltas: append(append(deltas, old...), newest)}
+	c.window = tcpq.Window{Deltas: append(append(deltas, old...), matters(newest, historyMost))}
 	return &step
+}
+
+// matters returns a Delta of the listeners that matter most: those that were full,
+// then by what they discarded, then by their length. What the others discarded
+// stays in the sum of their namespace.
+func matters(d tcpq.Delta, most int) tcpq.Delta {
+	type entry struct {
+		netns  tcpq.NetnsID
+		cookie uint64
+		delta  tcpq.ListenerDelta
+	}
+	n := 0
+	for _, ns := range d.Namespaces {
+		n += len(ns.Listeners)
+	}
+	if n <= most {
+		return d
+	}
+	all := make([]entry, 0, n)
+	out := tcpq.Delta{Start: d.Start, End: d.End, Namespaces: make(map[tcpq.NetnsID]*tcpq.NamespaceDelta, len(d.Namespaces))}
+	for id, ns := range d.Namespaces {
+		for cookie, l := range ns.Listeners {
+			all = append(all, entry{id, cookie, l})
+		}
+		few := *ns
+		few.Listeners = map[uint64]tcpq.ListenerDelta{}
+		out.Namespaces[id] = &few
+	}
+	full := func(l *tcpq.ListenerDelta) int {
+		if l.AcceptFull || l.SynFull {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(all, func(a, b entry) int {
+		return cmp.Or(full(&b.delta)-full(&a.delta), cmp.Compare(b.delta.Discards, a.delta.Discards),
+			cmp.Compare(b.delta.Longest(), a.delta.Longest()), cmp.Compare(a.cookie, b.cookie))
+	})
+	for _, e := range all[:most] {
+		out.Namespaces[e.netns].Listeners[e.cookie] = e.delta
+	}
+	return out
 }
 
 // tail returns the newest slots of a window.

@@ -5,6 +5,8 @@
 package agent
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -59,5 +61,25 @@ func TestCourse(t *testing.T) {
 	}
 	if got := tail(&c.window, recentSlots); len(got.Deltas) != recentSlots || !got.Deltas[5].End.Equal(c.last.Time) {
 		t.Errorf("tail has %d slots", len(got.Deltas))
+	}
+}
+
+func TestMatters(t *testing.T) {
+	id := tcpq.NetnsID{Inode: 1, Cookie: 2}
+	ns := &tcpq.NamespaceDelta{Discards: 60, Listeners: map[uint64]tcpq.ListenerDelta{
+		1: {Discards: 10, To: 3}, 2: {AcceptFull: true}, 3: {Discards: 50}, 4: {To: 900}, 5: {To: 2},
+	}}
+	d := tcpq.Delta{Namespaces: map[tcpq.NetnsID]*tcpq.NamespaceDelta{id: ns}}
+	if got := matters(d, 5); got.Namespaces[id] != ns {
+		t.Error("all were few enough, and they were copied")
+	}
+	for most, want := range map[int][]uint64{1: {2}, 2: {2, 3}, 4: {1, 2, 3, 4}} {
+		got := matters(d, most).Namespaces[id]
+		if cookies := slices.Sorted(maps.Keys(got.Listeners)); !slices.Equal(cookies, want) || got.Discards != 60 {
+			t.Errorf("the %d that matter are %v of %d discards, want %v of 60", most, cookies, got.Discards, want)
+		}
+	}
+	if len(ns.Listeners) != 5 {
+		t.Error("what others read was changed")
 	}
 }
