@@ -85,6 +85,7 @@ type Agent struct {
 	news                news
 
 	published atomic.Pointer[state]
+	fresh     atomic.Pointer[time.Time] // until when what was published is
 }
 
 // A state is what others see of the agent.
@@ -92,7 +93,6 @@ type state struct {
 	inspection *inspection.Inspection
 	snapshot   *tcpq.Snapshot
 	window     *tcpq.Window
-	fresh      time.Time // until when
 }
 
 // New returns an agent of this machine.
@@ -180,6 +180,10 @@ func (a *Agent) doStep(ctx context.Context, now time.Time) error {
 		spent -= more
 	}
 	a.step.done(now, spent)
+	if err == nil {
+		fresh := now.Add(staleAfter * a.step.gap())
+		a.fresh.Store(&fresh)
+	}
 	return err
 }
 
@@ -206,7 +210,7 @@ func (a *Agent) look(ctx context.Context, began time.Time, work collector.Work) 
 	a.sampler.Follow(found.Namespaces, s, in)
 	in.Agent = a.describe()
 	a.news.tell(ctx, in)
-	a.published.Store(&state{in, s, &w, time.Now().Add(staleAfter * a.step.gap())})
+	a.published.Store(&state{in, s, &w})
 	a.opts.Publish(in, time.Since(began))
 	return nil
 }
@@ -245,12 +249,12 @@ var errNoStep = errors.New("the first step is not done yet")
 // Ready returns nil when what the agent tells is fresh and it can see what comes,
 // else why not.
 func (a *Agent) Ready() error {
-	st := a.published.Load()
-	if st == nil {
+	fresh := a.fresh.Load()
+	if fresh == nil {
 		return errNoStep
 	}
-	if time.Since(st.fresh) > 0 {
-		return fmt.Errorf("the last step was %.0f s ago", time.Since(st.snapshot.Time).Seconds())
+	if time.Since(*fresh) > 0 {
+		return fmt.Errorf("the last step was %.0f s ago", time.Since(a.Last().Time).Seconds())
 	}
 	return a.live.Propagates()
 }
