@@ -110,36 +110,33 @@ func inspect(ctx context.Context, o inspectOptions) error {
 	if err != nil {
 		return err
 	}
+	return o.show(in)
+}
+
+// show writes what was asked for of an inspection, in the form that was.
+func (o *inspectOptions) show(in *inspection.Inspection) error {
+	whole := wholeProblems(in)
 	in = o.Filter.of(in)
-	all := len(in.Listeners)
+	style := tableStyle{
+		Wide: o.Output == "wide", Width: terminalWidth(o.Out), Colour: wantsColour(o.Out), Brief: o.Brief,
+		Recorded: o.Global.Host != "", Filtered: o.Filter != filter{}, Problems: o.Problems,
+		Of: len(in.Listeners), Hidden: whole - wholeProblems(in),
+	}
 	if o.Problems {
 		in = problemsOnly(in)
 	}
 	sortListeners(in.Listeners, listenerOrders[o.Sort])
-	if err := o.write(in, all); err != nil {
+	output := o.Output
+	if output == "wide" {
+		output = "table"
+	}
+	if err := writeAs(o.Out, output, in, func() error { return writeTable(o.Out, in, style) }); err != nil {
 		return err
 	}
 	if o.DetailedExitCode && hasCritical(in) {
 		return errCritical
 	}
 	return nil
-}
-
-// write shows an inspection in the form that was asked for; all is how many
-// listeners there were before some were left out.
-func (o *inspectOptions) write(in *inspection.Inspection, all int) error {
-	output := o.Output
-	if output == "wide" {
-		output = "table"
-	}
-	return writeAs(o.Out, output, in, func() error { return o.writeTable(in, all) })
-}
-
-func (o *inspectOptions) writeTable(in *inspection.Inspection, all int) error {
-	return writeTable(o.Out, in, tableStyle{
-		Wide: o.Output == "wide", Width: terminalWidth(o.Out), Colour: wantsColour(o.Out), Brief: o.Brief,
-		Recorded: o.Global.Host != "", Filtered: o.Filter != filter{}, Problems: o.Problems, Of: all,
-	})
 }
 
 // search checks the options and turns them into what to look for.

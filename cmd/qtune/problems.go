@@ -52,11 +52,7 @@ func (s *screen) brief() {
 	}
 	worst := slices.IndexFunc(s.in.Findings, func(f inspection.Finding) bool { return isProblem(&f) })
 	if worst < 0 {
-		if s.in.Window.Source == inspection.SourceNone {
-			s.say("Nothing is over its limit at this instant; a window would tell more.")
-		} else {
-			s.say("Nothing in %.1f s.", s.in.Window.Seconds)
-		}
+		s.noProblem()
 		return
 	}
 	f := &s.in.Findings[worst]
@@ -79,6 +75,38 @@ func (s *screen) brief() {
 	if len(todo) > 0 {
 		s.say("Remedy: %s.", strings.Join(todo, "; "))
 	}
+}
+
+// noProblem says what that is worth.
+func (s *screen) noProblem() {
+	moved, unknown := uint64(0), 0
+	for _, n := range s.in.Namespaces {
+		moved += n.Moved["ListenDrops"]
+		if _, known := n.Counters["ListenDrops"]; !known {
+			unknown++
+		}
+	}
+	switch {
+	case s.in.Window.Source == inspection.SourceNone:
+		s.say("Nothing is over its limit at this instant; a window would tell more.")
+	case moved > 0:
+		s.say("No problem in %.1f s: what was refused (%s, ListenDrops) was so by no queue that is still there, or for another reason.",
+			s.in.Window.Seconds, count(int(moved), "packet"))
+	case unknown > 0:
+		s.say("No problem in %.1f s; in %s it is not known whether anything was refused.", s.in.Window.Seconds, count(unknown, "namespace"))
+	default:
+		s.say("Nothing in %.1f s.", s.in.Window.Seconds)
+	}
+}
+
+// wholeProblems counts the problems of namespaces as a whole.
+func wholeProblems(in *inspection.Inspection) (n int) {
+	for i := range in.Findings {
+		if in.Findings[i].Listener == nil && isProblem(&in.Findings[i]) {
+			n++
+		}
+	}
+	return n
 }
 
 func problems(in *inspection.Inspection) (n int) {

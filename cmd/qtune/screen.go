@@ -27,6 +27,7 @@ type tableStyle struct {
 	Filtered bool // not everything was asked for
 	Problems bool // only what is wrong was
 	Of       int  // how many listeners there are, shown or not
+	Hidden   int  // problems of namespaces that the filter left out
 }
 
 // A screen writes an Inspection for people.
@@ -62,12 +63,16 @@ func writeTable(w io.Writer, in *inspection.Inspection, style tableStyle) error 
 	return s.w.Flush()
 }
 
-// unmatched says so when the filter fits no listener.
+// unmatched says so when the filter fits no listener. The one that was asked for
+// may have been closed, and may be the one that no problem could be named for.
 func (s *screen) unmatched() bool {
 	if !s.style.Filtered || s.style.Of > 0 {
 		return false
 	}
 	s.say("No listener matches what was asked for.")
+	if s.style.Hidden > 0 {
+		s.say("Not shown: %s that no listener could be named for. Without the filter it is.", count(s.style.Hidden, "problem"))
+	}
 	return true
 }
 
