@@ -205,11 +205,11 @@ func threeQuarters(l *subject) *Finding {
 }
 
 // synNeed returns how many half-open peers the listener would have had, had none
-// been refused. Who was refused and tried again was counted again. What is known of
-// a reuse-port group is the sum of its members.
+// been refused. Who was refused and tried again was counted again. Peers and limit
+// are known of a reuse-port group as a whole, what was refused of each member.
 func (l *subject) synNeed() uint64 {
 	members := uint64(max(1, l.l.Syn.Members))
-	return (max(uint64(l.seen.SynPeak), uint64(l.l.Syn.Max)) + l.seen.Worst + members - 1) / members
+	return (max(uint64(l.seen.SynPeak), uint64(l.l.Syn.Max))+members-1)/members + l.seen.Worst
 }
 
 // synMax returns how many half-open peers the listener itself may have.
