@@ -147,11 +147,17 @@ func zero(l *subject) *Finding {
 		return nil
 	}
 	f := &Finding{Evidence: l.queueEvidence()}
-	f.Why = "The program asked for a backlog of 0: one connection may wait, and the next is refused."
+	f.Why = "The program asked for a backlog of 0"
+	if l.sysctl(tcpq.Somaxconn) == 0 {
+		f.Why = "net.core.somaxconn is 0 here, so whatever a program asks for, its limit is 0"
+		f.Evidence = append(f.Evidence, l.sysctlEvidence(tcpq.Somaxconn))
+	}
 	if l.seen.Causes.SynFull > 0 {
-		f.Why = "The program asked for a backlog of 0. This kernel calls an empty SYN queue of limit 0 full, and without syncookies refuses every SYN."
+		f.Why += ". This kernel calls an empty SYN queue of limit 0 full, and without syncookies refuses every SYN."
 		f.Evidence = append(f.Evidence, l.sysctlEvidence(tcpq.TCPSyncookies))
 		f.Changes = l.cookiesOn()
+	} else {
+		f.Why += ": one connection may wait, and the next is refused."
 	}
 	f.Why += l.shared()
 	l.lengthen(f, l.recommended())
@@ -215,7 +221,7 @@ func someOverflow(s *scene) *Finding {
 		return nil
 	}
 	f := &Finding{Evidence: []Evidence{s.movedEvidence(tcpq.ListenOverflows)}}
-	f.Why = fmt.Sprintf("%s refused because some accept queue of this namespace was full, but no sample saw which. %s",
+	f.Why = fmt.Sprintf("%s refused because some accept queue of this namespace was full. %s",
 		plural(refused, "packet was", "packets were"), s.discardersText())
 	f.Hints = []Hint{{Setting: "watch longer", Example: fmt.Sprintf("qtune inspect --netns %d --for 30s", s.ns.ID.Inode), TakesEffect: Now, Verified: true}}
 	return f

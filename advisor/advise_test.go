@@ -128,6 +128,34 @@ func TestFindings(t *testing.T) {
 			nil,
 		},
 		{
+			"a queue far below a long limit, in which each waits for ten seconds",
+			play{listeners: []part{{port: 80, limit: 4096, queue: each(11, uint32(300))}}, moved: opened(30)},
+			[]string{"application-slow:80"},
+		},
+		{
+			"the same, worked off within the latency budget",
+			play{listeners: []part{{port: 80, limit: 4096, queue: each(11, uint32(300))}}, moved: opened(301)},
+			nil,
+		},
+		{
+			"the same in one sample too few",
+			play{listeners: []part{{port: 80, limit: 4096, queue: append([]uint32{29}, each(10, uint32(300))...)}}, moved: opened(60)},
+			nil,
+		},
+		{
+			"a program that paused, and went on",
+			play{
+				listeners: []part{{port: 80, limit: 4096, queue: []uint32{0, 20, 40, 60, 80, 80, 0, 0, 0, 0, 0}}},
+				moved:     map[tcpq.Counter][]uint64{tcpq.PassiveOpens: {20, 20, 20, 20, 0, 0, 0, 0, 0, 0}},
+			},
+			nil,
+		},
+		{
+			"an idle listener far below a long limit, beside a neighbour that accepts",
+			play{listeners: []part{{port: 80, limit: 4096, queue: each(11, uint32(5))}, {port: 81, limit: 4096}}, moved: opened(100)},
+			nil,
+		},
+		{
 			"a standing queue with loss",
 			play{listeners: []part{standing(10, 11)}, moved: with(opened(3), refused(2, 2, 0))},
 			[]string{"application-slow:80"},
@@ -171,6 +199,14 @@ func TestFindings(t *testing.T) {
 			play{
 				listeners: []part{{port: 80, limit: 10, queue: each(11, uint32(11)), discards: each(10, uint32(2)), owner: holder}, {port: 81, limit: 10}},
 				moved:     with(opened(100), refused(2, 2, 0)), vitals: map[int]tcpq.Vitals{9: {Over: time.Second, Ran: true}},
+			},
+			[]string{"application-slow:80"},
+		},
+		{
+			"whether it ran is not known, beside a neighbour that accepts",
+			play{
+				listeners: []part{{port: 80, limit: 10, queue: each(11, uint32(11)), discards: each(10, uint32(2)), owner: holder}, {port: 81, limit: 10}},
+				moved:     with(opened(100), refused(2, 2, 0)), vitals: map[int]tcpq.Vitals{9: {}},
 			},
 			[]string{"application-slow:80"},
 		},

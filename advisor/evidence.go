@@ -7,6 +7,7 @@ package advisor
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,13 +33,17 @@ func (l *subject) queueEvidence() []Evidence {
 // synEvidence returns the numbers of the SYN queue.
 func (l *subject) synEvidence() []Evidence {
 	var all []Evidence
+	of := ""
+	if n := l.l.Syn.Members; n > 1 {
+		of = fmt.Sprintf(" of all %d members", n)
+	}
 	if l.seen.SynPeak > 0 {
 		all = append(all,
-			Evidence{"SYN queue, longest", float64(l.seen.SynPeak), "peers", "sock_diag"},
+			Evidence{"SYN queue" + of + ", longest", float64(l.seen.SynPeak), "peers", "sock_diag"},
 			Evidence{"of them silent for 1 s", float64(l.seen.SynStale), "peers", "sock_diag"})
 	}
 	if l.l.Syn.MaxKnown {
-		all = append(all, Evidence{"SYN queue limit", float64(l.l.Syn.Max), "peers", "computed"})
+		all = append(all, Evidence{"SYN queue limit" + of, float64(l.l.Syn.Max), "peers", "computed"})
 	}
 	if l.lost() {
 		all = append(all, l.refusedEvidence()...)
@@ -138,20 +143,34 @@ func (l *subject) shared() string {
 // discardersText names the listeners that may have lost what nobody can be named
 // for.
 func (s *scene) discardersText() string {
+	if slices.ContainsFunc(s.subjects, func(l subject) bool { return !l.l.DiscardsKnown }) {
+		const mute = "This kernel does not count by listener what it discards. "
+		full := s.names(func(l *subject) bool { return l.l.Accept.Full() || l.seen.Peak > l.l.Accept.Max || l.seen.SynFull })
+		if full == "" {
+			return mute + "No sample saw which was full."
+		}
+		return mute + "Full was " + full + "."
+	}
+	discarders := s.names(func(l *subject) bool { return l.seen.Discards > 0 })
+	if discarders == "" {
+		return "No listener that is still there discarded anything: it was probably closed."
+	}
+	return "No sample saw which. It is one of these, which discarded packets: " + discarders + "."
+}
+
+// names lists the listeners that are so, the first few of them; "" for none.
+func (s *scene) names(are func(*subject) bool) string {
 	var names []string
 	for i := range s.subjects {
-		if l := &s.subjects[i]; l.seen.Discards > 0 {
+		if l := &s.subjects[i]; are(l) {
 			names = append(names, l.l.Name())
 		}
 	}
 	const few = 5
-	switch {
-	case len(names) == 0:
-		return "No listener that is still there discarded anything: it was probably closed."
-	case len(names) > few:
+	if len(names) > few {
 		names = append(names[:few], fmt.Sprintf("%d more", len(names)-few))
 	}
-	return "It is one of these, which discarded packets: " + strings.Join(names, ", ") + "."
+	return strings.Join(names, ", ")
 }
 
 func (l *subject) atMost() string {

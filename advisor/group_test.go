@@ -62,6 +62,9 @@ func TestMembersAdvice(t *testing.T) {
 	if want := "tcp_max_syn_backlog is 128: beyond 97 half-open peers"; !strings.Contains(f.Why, want) {
 		t.Errorf("why = %q, want %q in it", f.Why, want)
 	}
+	if !slices.ContainsFunc(f.Evidence, func(e Evidence) bool { return e.Name == "SYN queue limit of all 4 members" && e.Value == 388 }) {
+		t.Errorf("evidence = %v, want it to say that the numbers are the group's", f.Evidence)
+	}
 	// 97 of each and 5 refused, by the 4/3 and with headroom: 204
 	if want := []Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.TCPMaxSynBacklog, 128, 256, true}}; !slices.Equal(f.Changes, want) {
 		t.Errorf("changes = %v, want %v", f.Changes, want)

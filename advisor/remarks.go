@@ -217,13 +217,14 @@ func cookiesAlways(s *scene) *Finding {
 }
 
 func aborting(s *scene) *Finding {
-	if s.sysctl(tcpq.TCPAbortOnOverflow) != 1 || s.moved.Value(tcpq.ListenOverflows) == 0 {
+	abort := s.sysctl(tcpq.TCPAbortOnOverflow) // up to 255, and each aborts
+	if abort <= 0 || s.moved.Value(tcpq.ListenOverflows) == 0 {
 		return nil
 	}
 	return &Finding{
-		Why:      "net.ipv4.tcp_abort_on_overflow is 1: a final ACK that meets a full accept queue is answered with a reset.",
+		Why:      fmt.Sprintf("net.ipv4.tcp_abort_on_overflow is %d: a final ACK that meets a full accept queue is answered with a reset.", abort),
 		Evidence: []Evidence{s.sysctlEvidence(tcpq.TCPAbortOnOverflow), s.movedEvidence(tcpq.EmbryonicRsts)},
-		Changes:  []Change{{tcpq.TCPAbortOnOverflow, 1, 0, true}},
+		Changes:  []Change{{tcpq.TCPAbortOnOverflow, abort, 0, true}},
 	}
 }
 

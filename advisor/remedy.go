@@ -11,12 +11,10 @@ import (
 )
 
 // recommended returns the limit that would have held all that came: the longest
-// queue and what was refused of the worst burst, with headroom.
+// queue and what was refused of the worst burst, with headroom. Who asks has seen
+// the queue full or nearly so: it is no shorter than one that was.
 func (l *subject) recommended() int64 {
-	need := uint64(max(l.seen.Peak, l.l.Accept.Len))
-	if l.lost() {
-		need = max(need, l.l.Accept.Capacity()) + l.seen.Worst
-	}
+	need := max(uint64(l.seen.Peak), uint64(l.l.Accept.Len), l.l.Accept.Capacity()) + l.seen.Worst
 	return l.policy.Limit(need, l.busiestRate())
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qtune/qtune/policy"
 	"github.com/qtune/qtune/tcpq"
 )
 
@@ -108,6 +109,30 @@ func TestTexts(t *testing.T) {
 			tcpq.SyncookiesSent: each(10, uint64(50)), tcpq.ListenDrops: each(10, uint64(50)), tcpq.ListenOverflows: each(10, uint64(50)),
 		},
 	}
+	floodBeside := play{
+		listeners: []part{{port: 80, limit: 128, queue: each(11, uint32(0)), syn: each(11, half(100, 90))}, {port: 81, limit: 10, queue: each(11, uint32(0))}},
+		moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: middle64(10, 5), tcpq.PassiveOpens: each(10, uint64(9))},
+	}
+	neverAsked := play{
+		listeners: []part{{port: 80, limit: 0, queue: middle(11, 1), discards: middle(10, 20)}}, sysctls: map[tcpq.Sysctl]int64{tcpq.Somaxconn: 0},
+		moved: map[tcpq.Counter][]uint64{tcpq.ListenDrops: middle64(10, 20), tcpq.ListenOverflows: middle64(10, 20), tcpq.PassiveOpens: middle64(10, 2)},
+	}
+	mute := play{
+		kernel:    tcpq.Version{Major: 4, Minor: 4, Patch: 178},
+		listeners: []part{{port: 80, limit: 10, queue: middle(11, 11), mute: true}, {port: 81, limit: 10, queue: each(11, uint32(0)), mute: true}},
+		moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: middle64(10, 20), tcpq.ListenOverflows: middle64(10, 20)},
+	}
+	muteUnseen := mute
+	muteUnseen.listeners = []part{mute.listeners[1]}
+	tabled := play{
+		kernel: tcpq.Version{Major: 3, Minor: 10}, sysctls: map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0},
+		listeners: []part{{port: 80, limit: 10, discards: each(10, uint32(5)), queue: each(11, uint32(0)), syn: each(11, half(16, 2)), synBound: tcpq.SynBoundListener, synMax: 16}},
+		moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: each(10, uint64(5)), tcpq.TCPReqQFullDrop: each(10, uint64(5)), tcpq.PassiveOpens: each(10, uint64(9))},
+	}
+	aborts := play{
+		listeners: []part{burst(80)}, sysctls: map[tcpq.Sysctl]int64{tcpq.TCPAbortOnOverflow: 2},
+		moved: map[tcpq.Counter][]uint64{tcpq.ListenDrops: middle64(10, 20), tcpq.ListenOverflows: middle64(10, 20)},
+	}
 	two := play{
 		listeners: []part{burst(80), burst(81)},
 		moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: middle64(10, 30), tcpq.ListenOverflows: middle64(10, 30)},
@@ -127,6 +152,12 @@ func TestTexts(t *testing.T) {
 		{"that nothing of it ran", owner(tcpq.Vitals{Over: time.Second}), ApplicationStuck, []string{"No thread of the process ran"}},
 		{"whether cookies are off when a flood has it lose", floodWithout, SynFloodSuspected, []string{"Syncookies are off, so other clients lose, too"}},
 		{"and not that they are when they are on", floodWith, SynFloodSuspected, []string{"500 cookies were sent, and 0 came back. 500 packets were refused."}},
+		{"that nobody knows whose the refused packets were", floodBeside, SynFloodSuspected, []string{"5 packets were refused in the namespace; nothing says whose."}},
+		{"that it is somaxconn which is 0", neverAsked, BacklogZero, []string{"net.core.somaxconn is 0 here, so whatever"}},
+		{"who was full where the kernel does not count discards", mute, AcceptQueueOverflow, []string{"does not count by listener what it discards", "Full was 10.0.0.1:80."}},
+		{"that none was seen full there", muteUnseen, AcceptQueueOverflow, []string{"does not count by listener what it discards", "No sample saw which was full."}},
+		{"how long the table of half-open peers is", tabled, SynQueueFull, []string{"than the SYN queue holds (16)"}},
+		{"that any value but 0 aborts", aborts, AbortOnOverflow, []string{"tcp_abort_on_overflow is 2:"}},
 		{"whom suspicion is shared with", two, AcceptQueueOverflow, []string{"10 to 20 packets were refused", "suspicion is shared", "10.0.0.1:81"}},
 		{"that there was one snapshot", play{listeners: []part{{port: 80, limit: 10, queue: []uint32{11}}}, once: true}, AcceptQueueOverflow, []string{"at this instant", "--for"}},
 	}
@@ -174,5 +205,51 @@ func TestNoRoom(t *testing.T) {
 	f := find(t, p.advise(), AcceptQueueOverflow)
 	if len(f.Changes) > 0 || len(f.Hints) > 0 || !strings.Contains(f.Why, "has to become faster") {
 		t.Errorf("found %q with changes %v and hints %v, want neither and the reason", f.Why, f.Changes, f.Hints)
+	}
+}
+
+// TestNearLimitHasRoom proves that a limit which no bound keeps from growing is
+// never said to be kept from it, whatever the next power of two is.
+func TestNearLimitHasRoom(t *testing.T) {
+	for limit := uint32(10); limit < 5000; limit += 7 {
+		length := limit*4/5 + 1
+		p := play{listeners: []part{{port: 80, limit: limit, queue: []uint32{0, length, 0, 0, length, 0}}}, moved: map[tcpq.Counter][]uint64{tcpq.PassiveOpens: each(5, uint64(9000))}}
+		f := find(t, p.advise(), AcceptQueueNearLimit)
+		if strings.Contains(f.Why, "policy") || len(f.Hints) == 0 {
+			t.Fatalf("limit %d, %d waited: found %q, hints %v, want a longer queue", limit, length, f.Why, f.Hints)
+		}
+	}
+}
+
+// TestSomaxconnBoundsTheBacklog proves that a program is not told to ask for more
+// than somaxconn may become.
+func TestSomaxconnBoundsTheBacklog(t *testing.T) {
+	p := play{
+		listeners: []part{{port: 80, limit: 128, queue: middle(11, 129), discards: middle(10, 700)}}, moved: overflowing,
+		sysctls: map[tcpq.Sysctl]int64{tcpq.Somaxconn: 128},
+	}
+	s, w := p.run()
+	pol := policy.Default()
+	pol.Somaxconn.Max = 512
+	r := Advise(s, w, &pol)
+	f := find(t, r, AcceptQueueOverflow)
+	if want := []Change{{tcpq.Somaxconn, 128, 512, false}}; !slices.Equal(f.Changes, want) {
+		t.Errorf("changes = %v, want %v", f.Changes, want)
+	}
+	if len(f.Hints) != 1 || !strings.Contains(f.Hints[0].Example, "512") {
+		t.Errorf("hints = %+v, want one that asks for 512", f.Hints)
+	}
+}
+
+// TestReadOnce proves that of a process which was read once nobody says that it
+// did not run.
+func TestReadOnce(t *testing.T) {
+	p := play{
+		listeners: []part{{port: 80, limit: 10, queue: each(11, uint32(11)), discards: each(10, uint32(2)), owner: &tcpq.Owner{PIDs: []int{9}}}},
+		moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: each(10, uint64(2)), tcpq.ListenOverflows: each(10, uint64(2))},
+		vitals:    map[int]tcpq.Vitals{9: {Threads: 1}},
+	}
+	if f := find(t, p.advise(), ApplicationStuck); strings.Contains(f.Why, "No thread") {
+		t.Errorf("why = %q, want nothing of threads", f.Why)
 	}
 }

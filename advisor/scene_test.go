@@ -40,7 +40,8 @@ type part struct {
 	synBound tcpq.SynBound
 	synMax   uint32
 	owner    *tcpq.Owner
-	group    int // members of its reuse-port group
+	group    int  // members of its reuse-port group
+	mute     bool // the kernel does not count its discards
 }
 
 // run plays it and returns the last snapshot and the window.
@@ -100,7 +101,7 @@ func (p *part) at(i int, cookie uint64) tcpq.Listener {
 		Addr: netip.MustParseAddr("10.0.0.1"), Port: p.port, Inode: uint32(cookie), Cookie: cookie,
 		Accept:   tcpq.Queue{Max: p.limit},
 		Syn:      tcpq.SynQueue{MaxKnown: true, BoundBy: tcpq.SynBoundListener, Members: p.members()},
-		Discards: p.past, DiscardsKnown: true, Owner: p.owner,
+		Discards: p.past, DiscardsKnown: !p.mute, Owner: p.owner,
 	}
 	l.Syn.Max = p.limit + 1
 	if len(p.queue) > 0 {

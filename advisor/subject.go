@@ -38,6 +38,9 @@ const judgedSlots = 3
 // slots the queue never fell below a tenth of its limit. A burst, however high, is
 // worked off; a standing queue is the mark of a program that is too slow.
 func (l *subject) standing() bool {
+	if l.overdue() {
+		return true
+	}
 	floor := max(2, l.l.Accept.Max/10+1)
 	stood := 0
 	for i := range l.seen.Lengths[min(1, len(l.seen.Lengths)):] {
@@ -46,6 +49,14 @@ func (l *subject) standing() bool {
 		}
 	}
 	return l.seen.Slots >= judgedSlots && stood*5 >= l.seen.Slots*3
+}
+
+// overdue reports whether every sample showed more waiting than the program accepts
+// within the latency budget, however few that is of a long limit. Every sample: a
+// program that paused has worked its queue off at some time.
+func (l *subject) overdue() bool {
+	rate, known := l.acceptRate()
+	return known && rate > 0 && l.neverBelow(uint32(min(math.Ceil(rate*l.budgets()), math.MaxUint32)))
 }
 
 // neverEmptied reports whether, since somebody began to wait, somebody always did,

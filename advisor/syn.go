@@ -129,6 +129,10 @@ func flood(l *subject) *Finding {
 		f.Why += fmt.Sprintf("Syncookies are off, so other clients lose, too: %s refused.", l.refusedText())
 	case l.lost():
 		f.Why += fmt.Sprintf("%s refused.", l.refusedText())
+	case !l.seen.RefusedKnown:
+		f.Why += "Whether anything was refused is not known."
+	case l.moved.Value(tcpq.ListenDrops) > 0:
+		f.Why += fmt.Sprintf("%s refused in the namespace; nothing says whose.", plural(l.moved.Value(tcpq.ListenDrops), "packet was", "packets were"))
 	default:
 		f.Why += "Nothing was refused: whoever answers gets in."
 	}
@@ -170,8 +174,8 @@ func synFull(l *subject) *Finding {
 		return nil
 	}
 	f := &Finding{Evidence: append(l.synEvidence(), l.movedEvidence(tcpq.TCPReqQFullDrop), l.sysctlEvidence(tcpq.TCPSyncookies))}
-	f.Why = fmt.Sprintf("More handshakes were under way than the limit of the listener (%d) allows, and syncookies are off: %s refused.",
-		l.l.Accept.Max, l.refusedText()) + l.shared()
+	f.Why = fmt.Sprintf("More handshakes were under way than the SYN queue holds (%d), and syncookies are off: %s refused.",
+		l.synMax(), l.refusedText()) + l.shared()
 	l.lengthen(f, l.policy.Limit(l.synNeed(), 0))
 	f.Changes = append(l.cookiesOn(), f.Changes...)
 	return f
@@ -183,7 +187,7 @@ func someSynFull(s *scene) *Finding {
 		return nil
 	}
 	f := &Finding{Evidence: []Evidence{s.movedEvidence(tcpq.TCPReqQFullDrop), s.sysctlEvidence(tcpq.TCPSyncookies)}, Changes: s.cookiesOn()}
-	f.Why = fmt.Sprintf("%s refused because some SYN queue of this namespace was full, but no sample saw which. %s",
+	f.Why = fmt.Sprintf("%s refused because some SYN queue of this namespace was full. %s",
 		plural(refused, "SYN was", "SYNs were"), s.discardersText())
 	return f
 }
