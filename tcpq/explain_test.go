@@ -185,6 +185,25 @@ func TestEffects(t *testing.T) {
 	}
 }
 
+// TestEffectsOnlyRaise proves that no number is proposed that is lower than what
+// there is, however large that is.
+func TestEffectsOnlyRaise(t *testing.T) {
+	for _, s := range []Setup{
+		{v6_18, 0, 0, 0, 1},
+		{v6_18, 1, 1, -1, 0},
+		{v6_18, 511, 4096, 2048, 1},
+		{v6_18, 1 << 20, 1 << 20, 1 << 20, 2},
+		{v6_18, 1<<31 - 1, 1<<31 - 1, 1<<31 - 1, 0},
+		{v6_18, 3 << 19, 3 << 19, 3 << 19, 0},
+	} {
+		for _, e := range s.Effects() {
+			if e.Key != TCPSyncookies.String() && e.To <= e.From {
+				t.Errorf("%+v: %s from %d to %d, want more", s, e.Key, e.From, e.To)
+			}
+		}
+	}
+}
+
 func TestMemory(t *testing.T) {
 	e := (&Setup{v6_18, 65535, 65535, 2048, 2}).Explain()
 	if idle, worst := e.Memory(); idle != 65536*2688 || worst != 65536*(2688+131072) {
