@@ -27,6 +27,15 @@ func (s *ownerSearch) nameOwners() {
 			o = s.owner(pids, l)
 			s.shared[key] = o
 		}
+		if len(o.PIDs) > 0 && !o.Inherited && s.handed[o.PIDs[0]][l.Inode] {
+			key += "handed"
+			if s.shared[key] == nil {
+				handed := *o
+				handed.Inherited = true
+				s.shared[key] = &handed
+			}
+			o = s.shared[key]
+		}
 		l.Owner = o
 	})
 }
@@ -69,13 +78,31 @@ func (s *ownerSearch) owner(pids []int, l *tcpq.Listener) *tcpq.Owner {
 	})
 	o := *known[0]
 	program := s.host.Program(o.PIDs[0])
-	o.Argv, o.Build, o.Inherited = program.Argv, program.Build, program.Handed
+	o.Argv, o.Build = program.Argv, program.Build
+	if program.Handed > 0 {
+		s.handed[o.PIDs[0]] = s.firstSockets(o.PIDs[0], program.Handed)
+	}
 	o.PIDs = nil
 	for _, k := range known {
 		o.PIDs = append(o.PIDs, k.PIDs[0])
 		o.Inherited = o.Inherited || k != known[0] && s.isManager(k.PIDs[0])
 	}
 	return &o
+}
+
+// firstSockets returns the inodes of the sockets at the descriptors where a process
+// finds the n that it was handed. One that was moved from there, as Go does, is
+// known only while a service manager holds it, too.
+func (s *ownerSearch) firstSockets(pid, n int) map[uint32]bool {
+	const first = 3 // SD_LISTEN_FDS_START
+	inodes := map[uint32]bool{}
+	s.host.Descriptors(pid, func(d host.Descriptor) bool { //nolint:errcheck // what could be read
+		if !d.Netns && d.FD >= first && d.FD-first < n {
+			inodes[uint32(d.Inode)] = true
+		}
+		return true
+	})
+	return inodes
 }
 
 // managerLast ranks service managers behind the services they hand sockets to.

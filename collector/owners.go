@@ -28,8 +28,9 @@ type ownerSearch struct {
 	strays  []*host.Namespace // met as descriptors, known from no other source
 
 	infos  map[int]*tcpq.Owner
-	shared map[string]*tcpq.Owner // owners by who holds, so that equal ones are one
-	places map[uint64]place       // of cgroup ids
+	handed map[int]map[uint32]bool // inodes of the sockets that a process was handed
+	shared map[string]*tcpq.Owner  // owners by who holds, so that equal ones are one
+	places map[uint64]place        // of cgroup ids
 	pods   map[string]host.PodLog
 }
 
@@ -40,7 +41,7 @@ func (p *pass) findOwners(ctx context.Context, processes []host.Process) error {
 	s := &ownerSearch{
 		pass: p, host: p.collector.host,
 		open: map[uint32]bool{}, holders: map[uint32][]int{}, scanned: map[int]bool{},
-		infos: map[int]*tcpq.Owner{}, shared: map[string]*tcpq.Owner{}, places: map[uint64]place{},
+		infos: map[int]*tcpq.Owner{}, handed: map[int]map[uint32]bool{}, shared: map[string]*tcpq.Owner{}, places: map[uint64]place{},
 		denied: p.snapshot.Coverage.ProcessesHidden || p.snapshot.Coverage.OwnPIDNamespace,
 	}
 	for first := 0; ; {

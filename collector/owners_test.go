@@ -464,11 +464,20 @@ func TestOwnersChanged(t *testing.T) {
 		{
 			"a process says that it was given sockets",
 			func(h *fakeHost) {
-				h.programs = map[int]host.ProgramInfo{50: {Argv: []string{"app", "--serve"}, Build: "go", Handed: true}}
+				h.fds[50] = []host.Descriptor{{FD: 3, Inode: 21}}
+				h.programs = map[int]host.ProgramInfo{50: {Argv: []string{"app", "--serve"}, Build: "go", Handed: 1}}
 			},
 			21, func(o *tcpq.Owner) bool {
 				return o.Inherited && o.Build == "go" && slices.Equal(o.Argv, []string{"app", "--serve"})
 			},
+		},
+		{
+			"and not that it was given those it made itself",
+			func(h *fakeHost) {
+				h.fds[50] = []host.Descriptor{{FD: 3, Inode: 99}, {FD: 4, Inode: 21}}
+				h.programs = map[int]host.ProgramInfo{50: {Build: "go", Handed: 1}}
+			},
+			21, func(o *tcpq.Owner) bool { return !o.Inherited && o.Build == "go" && slices.Equal(o.PIDs, []int{50}) },
 		},
 		{
 			"a pod without log folders keeps its uid",
@@ -491,6 +500,21 @@ func TestOwnersChanged(t *testing.T) {
 				t.Errorf("owner of socket:[%d] = %+v, want otherwise", tt.inode, got)
 			}
 		})
+	}
+}
+
+// TestHandedBesideOwn proves that of one process the sockets that it was handed,
+// and no others, are somebody else's to configure.
+func TestHandedBesideOwn(t *testing.T) {
+	h := cluster()
+	h.netns[200] = listens(inetdiag.Socket{Inode: 21, Port: 8080, Cgroup: 6}, inetdiag.Socket{Inode: 22, Port: 8081, Cgroup: 6}, inetdiag.Socket{Inode: 23, Port: 8082, Cgroup: 6})
+	h.fds[50] = []host.Descriptor{{FD: 2, Inode: 23}, {FD: 3, Inode: 99}, {FD: 4, Inode: 21}, {FD: 5, Inode: 22}}
+	h.programs = map[int]host.ProgramInfo{50: {Argv: []string{"app"}, Handed: 2}}
+	got := owners(snapshotOf(t, h, Options{}))
+	for inode, want := range map[uint32]bool{21: true, 22: false, 23: false} {
+		if o := got[inode]; o == nil || o.Inherited != want || !slices.Equal(o.Argv, []string{"app"}) {
+			t.Errorf("owner of socket:[%d] = %+v, want it to be inherited: %t", inode, o, want)
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 type ProgramInfo struct {
 	Argv   []string // at most 4 KiB of the command line; it may hold secrets
 	Build  string   // the toolchain that made the executable, when the file tells: go, rust
-	Handed bool     // it was handed listening sockets when it was started (LISTEN_FDS)
+	Handed int      // how many sockets it was handed when it was started (LISTEN_FDS): its descriptors from 3 on
 }
 
 // Program reads what tells which program a process runs; what may not be seen is
@@ -33,7 +33,7 @@ func (l *Live) Program(pid int) ProgramInfo {
 	if environ, err := readFile(dir+"/environ", buf[:]); err == nil {
 		var inner [maxProcessFile]byte
 		status, _ := readFile(dir+"/status", inner[:])
-		p.Handed = isHanded(environ, innerPID(status, pid))
+		p.Handed = handedTo(environ, innerPID(status, pid))
 	}
 	return p
 }
@@ -61,21 +61,26 @@ func buildOf(r io.ReaderAt) string {
 	return ""
 }
 
-// isHanded reports whether an environment says that the process of this number
-// was handed sockets: sd_listen_fds(3). A child of that process inherits the
-// words, and not the number.
-func isHanded(environ []byte, pid int) bool {
+// handedTo returns how many sockets an environment says that the process of this
+// number was handed: sd_listen_fds(3). A child of that process inherits the words,
+// and not the number.
+func handedTo(environ []byte, pid int) int {
 	fds, owner := 0, 0
 	for word := range bytes.SplitSeq(environ, []byte{0}) {
 		key, value, _ := strings.Cut(string(word), "=")
 		switch key {
 		case "LISTEN_FDS":
-			fds, _ = strconv.Atoi(value)
+			if n, err := strconv.Atoi(value); err == nil {
+				fds = n
+			}
 		case "LISTEN_PID":
 			owner, _ = strconv.Atoi(value)
 		}
 	}
-	return fds > 0 && owner == pid
+	if owner != pid {
+		return 0
+	}
+	return max(fds, 0)
 }
 
 // innerPID returns the number a process has in its own PID namespace.

@@ -43,22 +43,24 @@ func FuzzBuildOf(f *testing.F) {
 	})
 }
 
-func TestIsHanded(t *testing.T) {
+func TestHandedTo(t *testing.T) {
 	tests := []struct {
 		name    string
 		environ string
-		want    bool
+		want    int
 	}{
-		{"its own sockets", "PATH=/bin\x00LISTEN_PID=42\x00LISTEN_FDS=1\x00", true},
-		{"its parent's", "LISTEN_PID=41\x00LISTEN_FDS=1\x00", false},
-		{"none of them", "LISTEN_PID=42\x00LISTEN_FDS=0\x00", false},
-		{"no number", "LISTEN_PID=42\x00LISTEN_FDS=many\x00", false},
-		{"another word", "XLISTEN_PID=42\x00LISTEN_FDS=1\x00", false},
-		{"nothing", "", false},
+		{"its own sockets", "PATH=/bin\x00LISTEN_PID=42\x00LISTEN_FDS=2\x00", 2},
+		{"its parent's", "LISTEN_PID=41\x00LISTEN_FDS=1\x00", 0},
+		{"none of them", "LISTEN_PID=42\x00LISTEN_FDS=0\x00", 0},
+		{"fewer than none", "LISTEN_PID=42\x00LISTEN_FDS=-1\x00", 0},
+		{"no number", "LISTEN_PID=42\x00LISTEN_FDS=many\x00", 0},
+		{"a number that is too large", "LISTEN_PID=42\x00LISTEN_FDS=99999999999999999999\x00", 0},
+		{"another word", "XLISTEN_PID=42\x00LISTEN_FDS=1\x00", 0},
+		{"nothing", "", 0},
 	}
 	for _, tt := range tests {
-		if got := isHanded([]byte(tt.environ), 42); got != tt.want {
-			t.Errorf("%s: isHanded(%q, 42) = %t, want %t", tt.name, tt.environ, got, tt.want)
+		if got := handedTo([]byte(tt.environ), 42); got != tt.want {
+			t.Errorf("%s: handedTo(%q, 42) = %d, want %d", tt.name, tt.environ, got, tt.want)
 		}
 	}
 }
@@ -76,10 +78,10 @@ func TestProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := l.Program(os.Getpid()); !slices.Equal(p.Argv, os.Args) || p.Build != "go" || p.Handed {
+	if p := l.Program(os.Getpid()); !slices.Equal(p.Argv, os.Args) || p.Build != "go" || p.Handed != 0 {
 		t.Errorf("Program(this test) = %+v, want %q, built by go", p, os.Args)
 	}
-	if p := l.Program(1 << 30); p.Argv != nil || p.Build != "" || p.Handed {
+	if p := l.Program(1 << 30); p.Argv != nil || p.Build != "" || p.Handed != 0 {
 		t.Errorf("Program(nobody) = %+v, want nothing", p)
 	}
 }

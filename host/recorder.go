@@ -162,8 +162,8 @@ func (r *Recorder) Program(pid int) ProgramInfo {
 	if p.Build != "" {
 		r.write(filepath.Join(dir, "build"), []byte(p.Build))
 	}
-	if p.Handed {
-		r.write(filepath.Join(dir, "handed"), nil)
+	if p.Handed > 0 {
+		r.write(filepath.Join(dir, "handed"), []byte(strconv.Itoa(p.Handed)))
 	}
 	return p
 }

@@ -239,8 +239,11 @@ func (r *Recording) Program(pid int) ProgramInfo {
 	if build, err := r.read(path.Join(dir, "build")); err == nil {
 		p.Build = string(build)
 	}
-	_, err := r.root.Stat(path.Join(dir, "handed"))
-	p.Handed = err == nil
+	if handed, err := r.read(path.Join(dir, "handed")); err == nil {
+		if n, err := strconv.Atoi(string(handed)); err == nil {
+			p.Handed = max(n, 0)
+		}
+	}
 	return p
 }
 

@@ -156,6 +156,6 @@ func FuzzVitals(f *testing.F) {
 		parseSchedstat(b)
 		fieldOf(b, "nr_periods")
 		innerPID(b, 1)
-		isHanded(b, 1)
+		handedTo(b, 1)
 	})
 }

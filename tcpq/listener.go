@@ -79,8 +79,8 @@ type Owner struct {
 	// Build is the toolchain that made Exe, when the file tells: go, rust.
 	Build string
 
-	// Inherited says that the process was handed listening sockets when it
-	// was started (LISTEN_FDS), or that a service manager holds it, too: then
+	// Inherited says that the process was handed this socket when it was
+	// started (LISTEN_FDS), or that a service manager holds it, too: then
 	// somebody else called listen(2).
 	Inherited bool
 
