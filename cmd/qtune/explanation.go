@@ -7,6 +7,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,33 +66,30 @@ func differences(e *inspection.Explanation) []string {
 	if oneMore {
 		lines = append(lines, "The accept queue differs from the textbook because it is full only when it is longer than its limit.")
 	} else {
-		lines = append(lines, fmt.Sprintf("The accept queue differs from the textbook because of step %d, and is full only when it is longer than its limit.", clampStep(e)))
+		lines = append(lines, fmt.Sprintf("The accept queue differs from the textbook because of step %d, and is full only when it is longer than its limit.", lastStep(e, tcpq.BacklogIsClamped, tcpq.LimitOf16Bits)))
 	}
 	if int64(e.SynQueue.Limit) == e.Textbook.SynQueue {
 		return lines
 	}
-	if oneMore && int64(e.SynQueue.Limit) == e.Textbook.SynQueue+1 {
-		return append(lines, "So does the SYN queue.")
-	}
 	why := "the limit of the listener bounds the SYN queue, and tcp_max_syn_backlog is looked at only without syncookies."
-	switch e.SynQueue.BoundBy {
-	case "tcp_syncookies":
+	switch {
+	case e.SynQueue.BoundBy == string(tcpq.SynBoundSyncookies):
 		why = "with tcp_syncookies 2 nothing is ever half-open."
-	case "tcp_max_syn_backlog":
+	case lastStep(e, tcpq.SynTableOfListen) > 0:
+		why = "listen(2) makes a table whose size is a power of two."
+	case e.SynQueue.BoundBy == string(tcpq.SynBoundMaxSynBacklog):
 		why = "without syncookies the last quarter of tcp_max_syn_backlog is not for everybody."
-	}
-	for _, step := range e.Steps {
-		if step.Rule == "syn-table-of-listen" {
-			why = "listen(2) makes a table whose size is a power of two."
-		}
+	case oneMore && int64(e.SynQueue.Limit) == e.Textbook.SynQueue+1:
+		return append(lines, "So does the SYN queue.")
 	}
 	return append(lines, "The SYN queue differs from the textbook because "+why)
 }
 
-// clampStep returns the number of the step that made the limit of the listener.
-func clampStep(e *inspection.Explanation) (n int) {
+// lastStep returns the number of the last step that follows one of these rules, 0
+// when none does.
+func lastStep(e *inspection.Explanation, rules ...tcpq.Rule) (n int) {
 	for i, step := range e.Steps {
-		if step.Rule == tcpq.BacklogIsClamped.Info().ID || step.Rule == tcpq.LimitOf16Bits.Info().ID {
+		if slices.ContainsFunc(rules, func(r tcpq.Rule) bool { return r.Info().ID == step.Rule }) {
 			n = i + 1
 		}
 	}
