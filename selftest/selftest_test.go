@@ -225,3 +225,13 @@ func TestEveryRuleHasAnExperiment(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownRule proves that a rule which does not exist is refused before
+// anything is tried: here nothing may be.
+func TestUnknownRule(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := tryRules(ctx, t, Options{Only: []string{"no-such-rule"}}); !errors.Is(err, ErrUnknownRule) {
+		t.Errorf("Run(no-such-rule) = %v, want %v", err, ErrUnknownRule)
+	}
+}
