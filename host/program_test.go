@@ -6,7 +6,9 @@ package host
 
 import (
 	"bytes"
+	"io"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -83,5 +85,55 @@ func TestProgram(t *testing.T) {
 	}
 	if p := l.Program(1 << 30); p.Argv != nil || p.Build != "" || p.Handed != 0 {
 		t.Errorf("Program(nobody) = %+v, want nothing", p)
+	}
+}
+
+// TestHandedSurvivesARecording records a process that was handed sockets.
+func TestHandedSurvivesARecording(t *testing.T) {
+	// The shell has the number that cat will have. What cat repeats, cat has read.
+	cmd := exec.Command("sh", "-c", "LISTEN_PID=$$ LISTEN_FDS=2 exec cat")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Skip("no shell:", err)
+	}
+	defer cmd.Wait() //nolint:errcheck // it ends with its input
+	defer in.Close()
+	if _, err := io.WriteString(in, "."); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	l, err := NewLive("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	r, err := NewRecorder(l, dir, "test", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Info(); err != nil {
+		t.Fatal(err)
+	}
+	if p := r.Program(cmd.Process.Pid); p.Handed != 2 {
+		t.Errorf("Program(cat) = %+v, want 2 sockets handed", p)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := OpenRecording(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := rec.Program(cmd.Process.Pid); p.Handed != 2 {
+		t.Errorf("Program(cat) of the recording = %+v, want 2 sockets handed", p)
 	}
 }
