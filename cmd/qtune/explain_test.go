@@ -139,6 +139,34 @@ func TestExplainScreens(t *testing.T) {
 	}
 }
 
+// TestDifferences proves that the reason why the textbook is wrong is that of the
+// case.
+func TestDifferences(t *testing.T) {
+	const (
+		asMuch = "So does the SYN queue."
+		longer = "because it is full only when it is longer than its limit."
+	)
+	tests := []struct {
+		name      string
+		args      []string
+		want, not string
+	}{
+		{"both hold one more", []string{"--kernel", "6.18.44", "--backlog", "128", "--somaxconn", "4096"}, asMuch, "step"},
+		{"a SYN queue that holds as many as the textbook says", []string{"--kernel", "5.10.223", "--backlog", "128", "--somaxconn", "4096"}, longer, "SYN queue differs"},
+		{"none is half-open, which is one more than a negative backlog", []string{"--kernel", "6.18.44", "--backlog=-1", "--somaxconn", "4096", "--tcp-syncookies", "2"}, "nothing is ever half-open", asMuch},
+		{"a table that happens to hold one more", []string{"--kernel", "3.10.0-1160.el7", "--backlog", "15", "--somaxconn", "4096"}, "size is a power of", asMuch},
+		{"three quarters that happen to be one more", []string{"--kernel", "6.18.44", "--backlog", "100", "--somaxconn", "4096", "--tcp-syncookies", "0", "--tcp-max-syn-backlog", "1"}, "last quarter of tcp_max_syn_backlog", asMuch},
+		{"a clamp", []string{"--kernel", "6.18.44", "--backlog=-1", "--somaxconn", "4096"}, "because of step 1", asMuch},
+	}
+	for _, tt := range tests {
+		out, err := execute(t, append([]string{"explain"}, tt.args...)...)
+		text := strings.Join(strings.Fields(string(out)), " ")
+		if err != nil || !strings.Contains(text, tt.want) || strings.Contains(text, tt.not) {
+			t.Errorf("%s: explain %v: %v, want %q and not %q in\n%s", tt.name, tt.args, err, tt.want, tt.not, out)
+		}
+	}
+}
+
 // TestExplainEveryCode proves that there is a page for every finding.
 func TestExplainEveryCode(t *testing.T) {
 	for _, p := range advisor.Pages() {

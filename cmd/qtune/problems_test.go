@@ -24,7 +24,7 @@ func troubled() *inspection.Inspection {
 	}
 	return &inspection.Inspection{
 		Window:     inspection.Window{Seconds: 10, Source: inspection.SourceWatched},
-		Namespaces: []inspection.Namespace{{Inode: 7, Name: "blue", Counters: map[string]uint64{"ListenDrops": 0}}},
+		Namespaces: []inspection.Namespace{{Inode: 7, Name: "blue", Counters: map[string]uint64{"ListenDrops": 9}}},
 		Listeners: []inspection.Listener{
 			{Netns: 7, Address: "10.0.0.1", Port: 80, Cookie: "a", Findings: []string{"accept-queue-overflow", "limit-below-somaxconn"}, Owner: &inspection.Owner{PIDs: []int{9}}},
 			{Netns: 7, Address: "10.0.0.1", Port: 81, Cookie: "b", Findings: []string{"past-loss"}},
@@ -95,7 +95,7 @@ func TestWhatIsLeftOut(t *testing.T) {
 			"a listener without a problem, in a namespace that has one",
 			inspectOptions{Problems: true, Filter: filter{Port: 81}},
 			[]string{"0 of 1 listener with a problem", "CRITICAL: the SYN queue is full", "blue"},
-			[]string{unmatched, "overflows", "info:"},
+			[]string{unmatched, "overflows", "info:", "Before that"},
 		},
 		{
 			"no listener on that port, and it may have been the one that was full",
