@@ -42,7 +42,7 @@ var acceptChecks = []check{
 		Page: Page{
 			Code: ApplicationStuck, Severity: Critical, Title: "the application accepts nothing",
 			Means: "Connections wait in the accept queue all the time and the program took none of them: it hangs, is stopped, " +
-				"or has no descriptors left. The queue is full or packets were refused.",
+				"or has no descriptors left. The queue is full, packets were refused, or more and more connections wait.",
 			Confirm: "Run `ss -ltn` twice: Recv-Q of the listener stays above Send-Q. Look at the process: `cat /proc/PID/status`, " +
 				"`ls /proc/PID/fd | wc -l` against `Max open files` of `/proc/PID/limits`, `cat /proc/PID/task/*/wchan`.",
 			Do:    "Find out what the program waits for, or restart it. When a reason is named (stopped, frozen, descriptors), remove that.",

@@ -156,6 +156,29 @@ func TestFindings(t *testing.T) {
 			nil,
 		},
 		{
+			"nothing is accepted while a queue far below its limit grows",
+			play{listeners: []part{{port: 80, limit: 4096, queue: []uint32{0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20}}}, moved: opened(2)},
+			[]string{"application-stuck:80"},
+		},
+		{
+			"the same for less than five seconds",
+			play{listeners: []part{{port: 80, limit: 4096, queue: []uint32{0, 2, 4, 6, 8}}}, moved: map[tcpq.Counter][]uint64{tcpq.PassiveOpens: each(4, uint64(2))}},
+			nil,
+		},
+		{
+			"the same since a second ago",
+			play{listeners: []part{{port: 80, limit: 4096, queue: []uint32{0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 4}}}, moved: opened(2)},
+			nil,
+		},
+		{
+			"some wait at an idle listener, and come to its neighbour that accepts nothing",
+			play{
+				listeners: []part{{port: 80, limit: 4096, queue: each(11, uint32(5))}, {port: 81, limit: 4096, queue: []uint32{0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20}}},
+				moved:     opened(2),
+			},
+			[]string{"application-stuck:81"},
+		},
+		{
 			"a standing queue with loss",
 			play{listeners: []part{standing(10, 11)}, moved: with(opened(3), refused(2, 2, 0))},
 			[]string{"application-slow:80"},
@@ -199,6 +222,20 @@ func TestFindings(t *testing.T) {
 			play{
 				listeners: []part{{port: 80, limit: 10, queue: each(11, uint32(11)), discards: each(10, uint32(2)), owner: holder}, {port: 81, limit: 10}},
 				moved:     with(opened(100), refused(2, 2, 0)), vitals: map[int]tcpq.Vitals{9: {Over: time.Second, Ran: true}},
+			},
+			[]string{"application-slow:80"},
+		},
+		{
+			"one of two workers has no descriptors left, beside a neighbour that accepts",
+			play{
+				listeners: []part{
+					{port: 80, limit: 10, queue: each(11, uint32(11)), discards: each(10, uint32(2)), owner: &tcpq.Owner{PIDs: []int{8, 9, 10}}}, {port: 81, limit: 10},
+				},
+				moved: with(opened(100), refused(2, 2, 0)),
+				vitals: map[int]tcpq.Vitals{
+					9:  {Ran: true, Over: time.Second, Descriptors: 5, DescriptorLimit: 64},
+					10: {Ran: true, Over: time.Second, Descriptors: 64, DescriptorLimit: 64},
+				},
 			},
 			[]string{"application-slow:80"},
 		},

@@ -50,12 +50,12 @@ func limited(n uint32) tcpq.SynQueue {
 // TestMembersAdvice proves that the members of a group are told their own numbers.
 func TestMembersAdvice(t *testing.T) {
 	member := part{
-		port: 80, limit: 500, discards: each(10, uint32(5)), queue: each(11, uint32(0)), syn: each(11, half(388, 40)),
+		port: 80, limit: 500, discards: each(10, uint32(53)), queue: each(11, uint32(0)), syn: each(11, half(388, 40)),
 		synBound: tcpq.SynBoundMaxSynBacklog, synMax: 4 * 97,
 	}
 	p := play{
 		listeners: grouped(member, member, member, member),
-		moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: each(10, uint64(20)), tcpq.PassiveOpens: each(10, uint64(90))},
+		moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: each(10, uint64(4*53)), tcpq.PassiveOpens: each(10, uint64(90))},
 		sysctls:   map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0, tcpq.TCPMaxSynBacklog: 128},
 	}
 	f := find(t, p.advise(), SynBacklogThreeQuarters)
@@ -65,8 +65,8 @@ func TestMembersAdvice(t *testing.T) {
 	if !slices.ContainsFunc(f.Evidence, func(e Evidence) bool { return e.Name == "SYN queue limit of all 4 members" && e.Value == 388 }) {
 		t.Errorf("evidence = %v, want it to say that the numbers are the group's", f.Evidence)
 	}
-	// 97 of each and 5 refused, by the 4/3 and with headroom: 204
-	if want := []Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.TCPMaxSynBacklog, 128, 256, true}}; !slices.Equal(f.Changes, want) {
+	// 97 and 53 refused are three quarters of 200, with headroom 300.
+	if want := []Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.TCPMaxSynBacklog, 128, 512, true}}; !slices.Equal(f.Changes, want) {
 		t.Errorf("changes = %v, want %v", f.Changes, want)
 	}
 }

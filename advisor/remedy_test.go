@@ -113,6 +113,8 @@ func TestTexts(t *testing.T) {
 		listeners: []part{{port: 80, limit: 128, queue: each(11, uint32(0)), syn: each(11, half(100, 90))}, {port: 81, limit: 10, queue: each(11, uint32(0))}},
 		moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: middle64(10, 5), tcpq.PassiveOpens: each(10, uint64(9))},
 	}
+	floodUncounted := floodBeside
+	floodUncounted.uncounted = tcpq.ListenDrops
 	neverAsked := play{
 		listeners: []part{{port: 80, limit: 0, queue: middle(11, 1), discards: middle(10, 20)}}, sysctls: map[tcpq.Sysctl]int64{tcpq.Somaxconn: 0},
 		moved: map[tcpq.Counter][]uint64{tcpq.ListenDrops: middle64(10, 20), tcpq.ListenOverflows: middle64(10, 20), tcpq.PassiveOpens: middle64(10, 2)},
@@ -153,6 +155,7 @@ func TestTexts(t *testing.T) {
 		{"whether cookies are off when a flood has it lose", floodWithout, SynFloodSuspected, []string{"Syncookies are off, so other clients lose, too"}},
 		{"and not that they are when they are on", floodWith, SynFloodSuspected, []string{"500 cookies were sent, and 0 came back. 500 packets were refused."}},
 		{"that nobody knows whose the refused packets were", floodBeside, SynFloodSuspected, []string{"5 packets were refused in the namespace; nothing says whose."}},
+		{"that nobody counts what was refused", floodUncounted, SynFloodSuspected, []string{"Whether anything was refused is not known."}},
 		{"that it is somaxconn which is 0", neverAsked, BacklogZero, []string{"net.core.somaxconn is 0 here, so whatever"}},
 		{"who was full where the kernel does not count discards", mute, AcceptQueueOverflow, []string{"does not count by listener what it discards", "Full was 10.0.0.1:80."}},
 		{"that none was seen full there", muteUnseen, AcceptQueueOverflow, []string{"does not count by listener what it discards", "No sample saw which was full."}},
@@ -193,6 +196,23 @@ func TestNotStuck(t *testing.T) {
 		if !strings.Contains(f.Why, "500 accepts a second") {
 			t.Errorf("%s: why = %q, want the rate", name, f.Why)
 		}
+	}
+}
+
+// TestStuckBesideOthers proves that accepts which may be a neighbour's are not said
+// to be none.
+func TestStuckBesideOthers(t *testing.T) {
+	p := play{
+		listeners: []part{
+			{port: 80, limit: 10, queue: each(11, uint32(11)), discards: each(10, uint32(2)), owner: &tcpq.Owner{PIDs: []int{9}}}, {port: 81, limit: 10},
+		},
+		moved: map[tcpq.Counter][]uint64{
+			tcpq.ListenDrops: each(10, uint64(2)), tcpq.ListenOverflows: each(10, uint64(2)), tcpq.PassiveOpens: each(10, uint64(100)),
+		},
+		vitals: map[int]tcpq.Vitals{9: {Stopped: true, Over: time.Second}},
+	}
+	if f := find(t, p.advise(), ApplicationStuck); strings.Contains(f.Why, "none was accepted") || !strings.Contains(f.Why, "is stopped") {
+		t.Errorf("why = %q, want that the process is stopped and nothing of accepts", f.Why)
 	}
 }
 

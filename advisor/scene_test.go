@@ -26,7 +26,8 @@ type play struct {
 	before    map[tcpq.Counter]uint64   // since the namespace was made
 	listeners []part
 	vitals    map[int]tcpq.Vitals
-	once      bool // one snapshot, no window
+	uncounted tcpq.Counter // that the kernel does not have; the zero one is always there
+	once      bool         // one snapshot, no window
 }
 
 // A part is what one listener goes through.
@@ -72,6 +73,9 @@ func (p *play) snapshot(i int) *tcpq.Snapshot {
 		ns.Sysctls.Set(k, v)
 	}
 	for c := range tcpq.Counter(tcpq.NumCounters) {
+		if c != 0 && c == p.uncounted {
+			continue
+		}
 		n := p.before[c]
 		for j, moved := range p.moved[c] {
 			if j < i {

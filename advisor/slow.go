@@ -17,7 +17,7 @@ func stuck(l *subject) *Finding {
 		if !l.l.Accept.Full() || h == nil || !h.stops {
 			return nil
 		}
-	case !l.l.Accept.Full() && !l.overflowed() && !(l.standing() && l.moved.Value(tcpq.PassiveOpens) > 0):
+	case !l.l.Accept.Full() && !l.overflowed() && !(l.standing() && l.moved.Value(tcpq.PassiveOpens) > 0) && !l.pilesUp():
 		return nil
 	case !l.neverEmptied() || !l.nothingAccepted():
 		return nil

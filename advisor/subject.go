@@ -59,6 +59,18 @@ func (l *subject) overdue() bool {
 	return known && rate > 0 && l.neverBelow(uint32(min(math.Ceil(rate*l.budgets()), math.MaxUint32)))
 }
 
+// stuckBudgets is after how many latency budgets a program that accepted nothing is
+// called stuck, however long its queue may become.
+const stuckBudgets = 5
+
+// pilesUp reports whether connections came to this listener for so long, and
+// nothing left any queue of the namespace.
+func (l *subject) pilesUp() bool {
+	rate, known := l.acceptRate()
+	n := len(l.seen.Lengths)
+	return known && rate == 0 && l.seconds >= stuckBudgets*l.budgets() && n > 0 && l.seen.Lengths[n-1] > max(1, l.seen.Lengths[0])
+}
+
 // neverEmptied reports whether, since somebody began to wait, somebody always did,
 // and for three of five slots at least.
 func (l *subject) neverEmptied() bool {
