@@ -124,8 +124,12 @@ func vitalsSince(was, now *host.Vitals) tcpq.Vitals {
 		v.Ran = v.Ran || ran > 0
 		v.Busiest = max(v.Busiest, min(1, float64(ran+waited)/float64(v.Over)))
 	}
-	for dir, use := range now.Quotas {
-		if moved := use.Sub(was.Quotas[dir]); moved.Throttled > v.Throttled || v.Periods == 0 {
+	for tid := range was.Threads {
+		_, is := now.Threads[tid]
+		v.Ran = v.Ran || !is // to its end
+	}
+	for dir, use := range now.Quotas { // their periods may differ: the share counts
+		if moved := use.Sub(was.Quotas[dir]); v.Periods == 0 || moved.Throttled*v.Periods > v.Throttled*moved.Periods {
 			v.Periods, v.Throttled = moved.Periods, moved.Throttled
 		}
 	}

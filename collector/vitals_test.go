@@ -80,6 +80,23 @@ func TestVitalsSince(t *testing.T) {
 			tcpq.Vitals{Over: second, Ran: true, Threads: 2},
 		},
 		{
+			"a thread that ended ran",
+			host.Vitals{Threads: map[int]host.ThreadTime{1: {Ran: 100}, 2: {Ran: 100}}},
+			host.Vitals{Threads: map[int]host.ThreadTime{1: {Ran: 100}}},
+			second,
+			tcpq.Vitals{Over: second, Ran: true, Threads: 1},
+		},
+		{
+			"of two cgroups the one that is throttled more counts, however many its periods are",
+			host.Vitals{Threads: map[int]host.ThreadTime{1: {Ran: 1}}},
+			host.Vitals{
+				Threads: map[int]host.ThreadTime{1: {Ran: 1}},
+				Quotas:  map[string]host.QuotaUse{"pod": {Periods: 100, Throttled: 8}, "pod/app": {Periods: 10, Throttled: 7}, "pod/app/x": {Periods: 1000}},
+			},
+			second,
+			tcpq.Vitals{Over: second, Threads: 1, Periods: 10, Throttled: 7},
+		},
+		{
 			"the quota was used up in seven of ten periods, now, of the cgroup above",
 			host.Vitals{
 				Threads: map[int]host.ThreadTime{1: {Ran: 1}},
