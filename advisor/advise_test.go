@@ -99,6 +99,41 @@ func TestFindings(t *testing.T) {
 			[]string{"accept-queue-overflow"},
 		},
 		{
+			"two that discarded, and one that was scanned and closed before: nobody is named",
+			play{
+				listeners: []part{
+					{port: 80, limit: 10, queue: each(11, uint32(0)), discards: middle(10, 20)},
+					{port: 81, limit: 10, queue: each(11, uint32(0)), discards: middle(10, 20)},
+					{port: 82, limit: 10, queue: each(3, uint32(0)), discards: []uint32{1}, until: 3},
+				},
+				moved: overflows,
+			},
+			[]string{"accept-queue-overflow"},
+		},
+		{
+			"one that was full and closed, beside two that were scanned",
+			play{
+				listeners: []part{
+					{port: 80, limit: 10, queue: each(11, uint32(0)), discards: each(10, uint32(2))},
+					{port: 81, limit: 10, queue: each(11, uint32(0)), discards: each(10, uint32(2))},
+					{port: 82, limit: 10, queue: each(7, uint32(11)), discards: each(6, uint32(4)), until: 7},
+				},
+				moved: overflows,
+			},
+			nil,
+		},
+		{
+			"one that discarded and closed, and nobody else did",
+			play{
+				listeners: []part{
+					{port: 80, limit: 10, queue: each(11, uint32(0))}, {port: 81, limit: 10, queue: each(11, uint32(0))},
+					{port: 82, limit: 10, queue: each(7, uint32(0)), discards: each(6, uint32(4)), until: 7},
+				},
+				moved: overflows,
+			},
+			nil,
+		},
+		{
 			"refused final ACKs fill the SYN queue, too",
 			play{
 				listeners: []part{{port: 80, limit: 10, queue: middle(11, 11), discards: middle(10, 40), syn: each(11, half(11, 3))}, {port: 81, limit: 10}},

@@ -155,7 +155,11 @@ func (s *scene) discardersText() string {
 	if discarders == "" {
 		return "No listener that is still there discarded anything: it was probably closed."
 	}
-	return "No sample saw which. It is one of these, which discarded packets: " + discarders + "."
+	closed := ""
+	if slices.ContainsFunc(s.slots, func(s slot) bool { return s.Gone > 0 }) {
+		closed = ", or one that was closed meanwhile"
+	}
+	return "No sample saw which. It is one of these, which discarded packets: " + discarders + closed + "."
 }
 
 // names lists the listeners that are so, the first few of them; "" for none.

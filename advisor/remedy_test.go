@@ -124,6 +124,13 @@ func TestTexts(t *testing.T) {
 		listeners: []part{{port: 80, limit: 10, queue: middle(11, 11), mute: true}, {port: 81, limit: 10, queue: each(11, uint32(0)), mute: true}},
 		moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: middle64(10, 20), tcpq.ListenOverflows: middle64(10, 20)},
 	}
+	closed := play{
+		listeners: []part{
+			{port: 80, limit: 10, queue: each(11, uint32(0)), discards: middle(10, 20)}, {port: 81, limit: 10, queue: each(11, uint32(0)), discards: middle(10, 20)},
+			{port: 82, limit: 10, queue: each(3, uint32(0)), until: 3},
+		},
+		moved: map[tcpq.Counter][]uint64{tcpq.ListenDrops: middle64(10, 20), tcpq.ListenOverflows: middle64(10, 20)},
+	}
 	muteUnseen := mute
 	muteUnseen.listeners = []part{mute.listeners[1]}
 	tabled := play{
@@ -158,6 +165,7 @@ func TestTexts(t *testing.T) {
 		{"that nobody counts what was refused", floodUncounted, SynFloodSuspected, []string{"Whether anything was refused is not known."}},
 		{"that it is somaxconn which is 0", neverAsked, BacklogZero, []string{"net.core.somaxconn is 0 here, so whatever"}},
 		{"who was full where the kernel does not count discards", mute, AcceptQueueOverflow, []string{"does not count by listener what it discards", "Full was 10.0.0.1:80."}},
+		{"who discarded, and that another was closed", closed, AcceptQueueOverflow, []string{"No sample saw which. It is one of these, which discarded packets: 10.0.0.1:80, 10.0.0.1:81, or one that was closed meanwhile."}},
 		{"that none was seen full there", muteUnseen, AcceptQueueOverflow, []string{"does not count by listener what it discards", "No sample saw which was full."}},
 		{"how long the table of half-open peers is", tabled, SynQueueFull, []string{"than the SYN queue holds (16)"}},
 		{"that any value but 0 aborts", aborts, AbortOnOverflow, []string{"tcp_abort_on_overflow is 2:"}},

@@ -43,6 +43,7 @@ type part struct {
 	owner    *tcpq.Owner
 	group    int  // members of its reuse-port group
 	mute     bool // the kernel does not count its discards
+	until    int  // the sample from which on it is there no more; 0: it stays
 }
 
 // run plays it and returns the last snapshot and the window.
@@ -85,6 +86,9 @@ func (p *play) snapshot(i int) *tcpq.Snapshot {
 		ns.Counters.Set(c, n)
 	}
 	for j := range p.listeners {
+		if until := p.listeners[j].until; until > 0 && i >= until {
+			continue
+		}
 		ns.Listeners = append(ns.Listeners, p.listeners[j].at(i, uint64(j+1)))
 	}
 	kernel := p.kernel

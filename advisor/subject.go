@@ -175,16 +175,19 @@ func (l *subject) nothingAccepted() bool {
 	return known && rate == 0 || l.nobodyRan()
 }
 
-// goneLost reports whether a listener that is there no more was full, or discarded
-// packets, while it was watched: then what was refused was probably its.
+// goneLost reports whether a listener that is there no more probably lost what was
+// refused: it was full while it was watched, or it discarded packets and none that
+// is still there did.
 func (s *scene) goneLost() bool {
 	still := make(map[uint64]bool, len(s.subjects))
+	discarded := false
 	for i := range s.subjects {
 		still[s.subjects[i].l.Cookie] = true
+		discarded = discarded || s.subjects[i].seen.Discards > 0
 	}
 	for _, slot := range s.slots {
 		for cookie, l := range slot.Listeners {
-			if !still[cookie] && (l.AcceptFull || l.SynFull || l.Discards > 0) {
+			if !still[cookie] && (l.AcceptFull || l.SynFull || l.Discards > 0 && !discarded) {
 				return true
 			}
 		}
