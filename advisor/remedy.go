@@ -33,6 +33,27 @@ func (l *subject) lengthen(f *Finding, limit int64) {
 	f.Hints = append(f.Hints, l.longerHints(limit)...)
 }
 
+// synNeed returns how many half-open peers the listener would have had, had none
+// been refused. Who was refused and tried again was counted again. Peers and limit
+// are known of a reuse-port group as a whole, what was refused of each member.
+func (l *subject) synNeed() uint64 {
+	members := uint64(max(1, l.l.Syn.Members))
+	return (max(uint64(l.seen.SynPeak), uint64(l.l.Syn.Max))+members-1)/members + l.seen.Worst
+}
+
+// synMax returns how many half-open peers the listener itself may have.
+func (l *subject) synMax() uint32 { return l.l.Syn.Max / uint32(max(1, l.l.Syn.Members)) }
+
+// largerSynBacklog returns the change of tcp_max_syn_backlog that leaves strangers
+// room for so many half-open peers.
+func (s *scene) largerSynBacklog(from int64, need uint64) []Change {
+	to := s.policy.SynBacklog(need * 4 / 3)
+	if to <= from {
+		return nil
+	}
+	return []Change{{tcpq.TCPMaxSynBacklog, from, to, true}}
+}
+
 // longerHints say how the program that listens is told to ask for this limit.
 func (l *subject) longerHints(limit int64) []Hint {
 	p := l.program()

@@ -45,6 +45,29 @@ func TestChanges(t *testing.T) {
 			[]Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.TCPMaxSynBacklog, 128, 256, true}},
 		},
 		{
+			"a longer limit, too, where the listener would refuse the rest",
+			play{
+				listeners: []part{{
+					port: 80, limit: 128, discards: each(10, uint32(53)), queue: each(11, uint32(0)), syn: each(11, half(97, 10)),
+					synBound: tcpq.SynBoundMaxSynBacklog, synMax: 97,
+				}},
+				moved:   map[tcpq.Counter][]uint64{tcpq.ListenDrops: each(10, uint64(53)), tcpq.PassiveOpens: each(10, uint64(9))},
+				sysctls: map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0, tcpq.TCPMaxSynBacklog: 128, tcpq.Somaxconn: 128},
+			},
+			SynBacklogThreeQuarters,
+			[]Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.TCPMaxSynBacklog, 128, 512, true}, {tcpq.Somaxconn, 128, 256, false}},
+		},
+		{
+			"a larger tcp_max_syn_backlog, too, where its three quarters would refuse the rest",
+			play{
+				listeners: []part{{port: 80, limit: 10, discards: each(10, uint32(99)), queue: each(11, uint32(0)), syn: each(11, half(11, 2))}},
+				moved:     map[tcpq.Counter][]uint64{tcpq.ListenDrops: each(10, uint64(99)), tcpq.TCPReqQFullDrop: each(10, uint64(99)), tcpq.PassiveOpens: each(10, uint64(9))},
+				sysctls:   map[tcpq.Sysctl]int64{tcpq.TCPSyncookies: 0, tcpq.TCPMaxSynBacklog: 128},
+			},
+			SynQueueFull,
+			[]Change{{tcpq.TCPSyncookies, 0, 1, true}, {tcpq.TCPMaxSynBacklog, 128, 256, true}},
+		},
+		{
 			"syncookies first, then a longer limit",
 			play{
 				listeners: []part{{port: 80, limit: 10, discards: each(10, uint32(50)), queue: each(11, uint32(0)), syn: each(11, half(11, 2))}},

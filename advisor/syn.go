@@ -176,8 +176,12 @@ func synFull(l *subject) *Finding {
 	f := &Finding{Evidence: append(l.synEvidence(), l.movedEvidence(tcpq.TCPReqQFullDrop), l.sysctlEvidence(tcpq.TCPSyncookies))}
 	f.Why = fmt.Sprintf("More handshakes were under way than the SYN queue holds (%d), and syncookies are off: %s refused.",
 		l.synMax(), l.refusedText()) + l.shared()
-	l.lengthen(f, l.policy.Limit(l.synNeed(), 0))
-	f.Changes = append(l.cookiesOn(), f.Changes...)
+	need := l.synNeed()
+	f.Changes = l.cookiesOn()
+	if m := l.sysctl(tcpq.TCPMaxSynBacklog); m >= 0 && uint64(m-m/4) < need { // what would be refused by it next
+		f.Changes = append(f.Changes, l.largerSynBacklog(m, need)...)
+	}
+	l.lengthen(f, l.policy.Limit(need, 0))
 	return f
 }
 
@@ -201,23 +205,14 @@ func threeQuarters(l *subject) *Finding {
 	f := &Finding{Evidence: append(l.synEvidence(), l.movedEvidence(tcpq.ListenDrops), l.sysctlEvidence(tcpq.TCPMaxSynBacklog), l.sysctlEvidence(tcpq.TCPSyncookies))}
 	f.Why = fmt.Sprintf("Syncookies are off and net.ipv4.tcp_max_syn_backlog is %d: beyond %d half-open peers the SYNs of unknown clients are refused, here %s.",
 		m, l.synMax(), l.refusedText()) + l.shared()
-	f.Changes = l.cookiesOn()
-	if to := l.policy.SynBacklog(l.synNeed() * 4 / 3); to > m {
-		f.Changes = append(f.Changes, Change{tcpq.TCPMaxSynBacklog, m, to, true})
+	need := l.synNeed()
+	f.Changes = append(l.cookiesOn(), l.largerSynBacklog(m, need)...)
+	if need > uint64(l.l.Accept.Max) {
+		f.Why += fmt.Sprintf(" The limit of the listener, %d, would refuse the rest.", l.l.Accept.Max)
+		l.lengthen(f, l.policy.Limit(need, 0))
 	}
 	return f
 }
-
-// synNeed returns how many half-open peers the listener would have had, had none
-// been refused. Who was refused and tried again was counted again. Peers and limit
-// are known of a reuse-port group as a whole, what was refused of each member.
-func (l *subject) synNeed() uint64 {
-	members := uint64(max(1, l.l.Syn.Members))
-	return (max(uint64(l.seen.SynPeak), uint64(l.l.Syn.Max))+members-1)/members + l.seen.Worst
-}
-
-// synMax returns how many half-open peers the listener itself may have.
-func (l *subject) synMax() uint32 { return l.l.Syn.Max / uint32(max(1, l.l.Syn.Members)) }
 
 func fastopen(l *subject) *Finding {
 	if !l.lone() {
