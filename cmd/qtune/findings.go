@@ -19,9 +19,9 @@ import (
 func (s *screen) findings() {
 	for i := range s.in.Findings {
 		f := &s.in.Findings[i]
-		alike := func(g inspection.Finding) bool { return sameAddress(f, &g) }
-		if isProblem(f) && !slices.ContainsFunc(s.in.Findings[:i], alike) {
-			s.problem(f, slices.IndexFunc(s.in.Findings[i+1:], alike) >= 0)
+		if isProblem(f) && !saidBefore(s.in, i) {
+			alike := func(g inspection.Finding) bool { return sameAddress(f, &g) }
+			s.problem(f, slices.ContainsFunc(s.in.Findings[i+1:], alike))
 		}
 	}
 	for _, code := range infoCodes(s.in) {
@@ -42,6 +42,11 @@ func sameAddress(a, b *inspection.Finding) bool {
 		return false
 	}
 	return a.Listener.Address == b.Listener.Address && a.Listener.Port == b.Listener.Port && a.Listener.Device == b.Listener.Device
+}
+
+// saidBefore reports whether an earlier finding says the same as this one.
+func saidBefore(in *inspection.Inspection, at int) bool {
+	return slices.ContainsFunc(in.Findings[:at], func(g inspection.Finding) bool { return sameAddress(&in.Findings[at], &g) })
 }
 
 // problem writes a critical finding or a warning; shared says that other members

@@ -109,9 +109,10 @@ func wholeProblems(in *inspection.Inspection) (n int) {
 	return n
 }
 
+// problems counts the problems, those that members of a group share once.
 func problems(in *inspection.Inspection) (n int) {
 	for i := range in.Findings {
-		if isProblem(&in.Findings[i]) {
+		if isProblem(&in.Findings[i]) && !saidBefore(in, i) {
 			n++
 		}
 	}

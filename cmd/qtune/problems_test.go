@@ -139,6 +139,22 @@ func TestWhatIsLeftOut(t *testing.T) {
 	}
 }
 
+// TestBriefCountsWhatIsShown proves that members of a reuse-port group which have
+// the same problem are one, as on the screen.
+func TestBriefCountsWhatIsShown(t *testing.T) {
+	in := troubled()
+	member := in.Findings[0]
+	member.Listener = &inspection.FindingListener{Netns: 7, Address: "10.0.0.1", Port: 80, Cookie: "c"}
+	in.Findings = []inspection.Finding{in.Findings[0], member}
+	if out := screenOf(t, in, inspectOptions{Brief: true}); strings.Contains(out, "other problem") {
+		t.Errorf("want one problem in\n%s", out)
+	}
+	in.Findings = append(in.Findings, troubled().Findings[1])
+	if out := screenOf(t, in, inspectOptions{Brief: true}); !strings.Contains(out, "(and 1 other problem)") {
+		t.Errorf("want two problems in\n%s", out)
+	}
+}
+
 // TestBriefWithoutAProblem proves that a ticket says what is not known, and what
 // was refused though no queue is to blame.
 func TestBriefWithoutAProblem(t *testing.T) {
