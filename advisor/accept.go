@@ -43,7 +43,7 @@ var acceptChecks = []check{
 			Code: ApplicationStuck, Severity: Critical, Title: "the application accepts nothing",
 			Means: "Connections wait in the accept queue all the time and the program took none of them: it hangs, is stopped, " +
 				"or has no descriptors left. The queue is full, packets were refused, or more and more connections wait.",
-			Confirm: "Run `ss -ltn` twice: Recv-Q of the listener stays above Send-Q. Look at the process: `cat /proc/PID/status`, " +
+			Confirm: "Run `ss -ltn` twice: Recv-Q of the listener does not fall, or stays above Send-Q. Look at the process: `cat /proc/PID/status`, " +
 				"`ls /proc/PID/fd | wc -l` against `Max open files` of `/proc/PID/limits`, `cat /proc/PID/task/*/wchan`.",
 			Do:    "Find out what the program waits for, or restart it. When a reason is named (stopped, frozen, descriptors), remove that.",
 			Avoid: "A longer queue only lets more clients wait for an answer that does not come.",
@@ -105,7 +105,8 @@ var acceptChecks = []check{
 		Page: Page{
 			Code: AcceptQueueOverflow, Severity: Critical, Title: "the accept queue overflows",
 			Means: "Connections arrive in bursts that are higher than the queue is long; the program works them off in between. " +
-				"What does not fit is refused: the client repeats its SYN after one second, then after two more.",
+				"What does not fit is refused: the client repeats its SYN after one second, then each second for a while " +
+				"(Linux 6.5 and later) or after two more, four more and so on.",
 			Confirm: "`nstat -az TcpExtListenOverflows` rises; Recv-Q of the listener in `ss -ltn` is above Send-Q at times.",
 			Do: "Lengthen the queue: the program asks for more, net.core.somaxconn of its own namespace allows it, " +
 				"and then listen(2) is called again: by a reload, where the program does that, or by a restart.",

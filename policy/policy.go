@@ -51,8 +51,8 @@ func Default() Policy {
 	}
 }
 
-// maxLatencyBudget is where waiting stops to be a service: that is when a SYN is
-// repeated for the second time, and by then most clients have given up.
+// maxLatencyBudget is where waiting stops to be a service: by then a SYN has been
+// repeated twice or more, and most clients have given up.
 const maxLatencyBudget = 3 * time.Second
 
 // ceiling is the highest bound anyone may ask for.
