@@ -139,6 +139,10 @@ func (o *explainOptions) check() error {
 	return nil
 }
 
+// tableOf24GiB is how many entries the table of connections has on a host of that
+// much memory [measured on 6.18]: what tcp_max_syn_backlog starts from.
+const tableOf24GiB = 262144
+
 // setup fills in what was not given: from this host, or the defaults of the kernel
 // in question where another kernel was asked for or the host cannot be read. It
 // returns in words what was assumed.
@@ -161,7 +165,7 @@ func (o *explainOptions) setup(ctx context.Context) (s tcpq.Setup, assumed []str
 		}
 		assumed = append(assumed, "kernel "+whose)
 	}
-	fill := func(flag string, k tcpq.Sysctl, value *int64, fallback int64) {
+	fill := func(flag string, k tcpq.Sysctl, value *int64, fallback int64, on string) {
 		if o.given(flag) {
 			return
 		}
@@ -174,11 +178,15 @@ func (o *explainOptions) setup(ctx context.Context) (s tcpq.Setup, assumed []str
 			}
 		}
 		*value = fallback
-		assumed = append(assumed, fmt.Sprintf("%s the default of that kernel", k))
+		assumed = append(assumed, fmt.Sprintf("%s the default of that kernel%s", k, on))
 	}
-	fill("somaxconn", tcpq.Somaxconn, &s.Somaxconn, tcpq.DefaultSomaxconn(s.Kernel))
-	fill("tcp-max-syn-backlog", tcpq.TCPMaxSynBacklog, &s.MaxSynBacklog, 2048) // of a host with 4 GiB
-	fill("tcp-syncookies", tcpq.TCPSyncookies, &s.Syncookies, 1)
+	maxSyn := int64(tableOf24GiB / 256)
+	if s.Kernel.Has(tcpq.MaxSynBacklogByMemory) {
+		maxSyn = tableOf24GiB / 128
+	}
+	fill("somaxconn", tcpq.Somaxconn, &s.Somaxconn, tcpq.DefaultSomaxconn(s.Kernel), "")
+	fill("tcp-max-syn-backlog", tcpq.TCPMaxSynBacklog, &s.MaxSynBacklog, maxSyn, " on a host of 24 GiB")
+	fill("tcp-syncookies", tcpq.TCPSyncookies, &s.Syncookies, 1, "")
 	s.Backlog = int32(o.Backlog)
 	if !o.given("backlog") {
 		s.Backlog = int32(s.Somaxconn)

@@ -139,6 +139,20 @@ func TestExplainScreens(t *testing.T) {
 	}
 }
 
+// TestExplainAssumesByMemory proves that tcp_max_syn_backlog, which no version
+// decides alone, is said to be that of a host of some size.
+func TestExplainAssumesByMemory(t *testing.T) {
+	for kernel, want := range map[string]int64{"6.18.44": 2048, "5.4.273": 2048, "4.19.78": 1024, "3.10.0-1160.el7": 1024} {
+		if got := explain(t, "--kernel", kernel).TCPMaxSynBacklog; got != want {
+			t.Errorf("explain --kernel %s assumes tcp_max_syn_backlog %d, want %d", kernel, got, want)
+		}
+		out, err := execute(t, "explain", "--kernel", kernel)
+		if text := strings.Join(strings.Fields(string(out)), " "); err != nil || !strings.Contains(text, "tcp_max_syn_backlog the default of that kernel on a host of 24 GiB") {
+			t.Errorf("explain --kernel %s: %v, want it to say of what host it speaks:\n%s", kernel, err, out)
+		}
+	}
+}
+
 // TestDifferences proves that the reason why the textbook is wrong is that of the
 // case.
 func TestDifferences(t *testing.T) {
