@@ -126,7 +126,8 @@ func TestFindings(t *testing.T) {
 			"one that discarded and closed, and nobody else did",
 			play{
 				listeners: []part{
-					{port: 80, limit: 10, queue: each(11, uint32(0))}, {port: 81, limit: 10, queue: each(11, uint32(0))},
+					{port: 80, limit: 10, queue: each(11, uint32(0))},
+					{port: 81, limit: 10, queue: each(11, uint32(0))},
 					{port: 82, limit: 10, queue: each(7, uint32(0)), discards: each(6, uint32(4)), until: 7},
 				},
 				moved: overflows,

@@ -149,7 +149,8 @@ func TestTexts(t *testing.T) {
 	}
 	closed := play{
 		listeners: []part{
-			{port: 80, limit: 10, queue: each(11, uint32(0)), discards: middle(10, 20)}, {port: 81, limit: 10, queue: each(11, uint32(0)), discards: middle(10, 20)},
+			{port: 80, limit: 10, queue: each(11, uint32(0)), discards: middle(10, 20)},
+			{port: 81, limit: 10, queue: each(11, uint32(0)), discards: middle(10, 20)},
 			{port: 82, limit: 10, queue: each(3, uint32(0)), until: 3},
 		},
 		moved: map[tcpq.Counter][]uint64{tcpq.ListenDrops: middle64(10, 20), tcpq.ListenOverflows: middle64(10, 20)},
