@@ -229,12 +229,12 @@ func someOverflow(s *scene) *Finding {
 }
 
 func nearLimit(l *subject) *Finding {
-	if l.lost() || l.nearSamples() < 2 {
+	if l.lost() || l.timesNear() < 2 {
 		return nil
 	}
 	f := &Finding{Evidence: l.queueEvidence()}
-	f.Why = fmt.Sprintf("In %d of %d samples the queue held four fifths of its limit or more, at most %d of %d. Nothing was refused.",
-		l.nearSamples(), len(l.seen.Lengths), l.seen.Peak, l.l.Accept.Max)
+	f.Why = fmt.Sprintf("The queue was seen at four fifths of its limit or more %d times, at most at %d of %d. Nothing was refused.",
+		l.timesNear(), l.seen.Peak, l.l.Accept.Max)
 	l.lengthen(f, l.recommended())
 	return f
 }

@@ -173,7 +173,7 @@ func atDefaults(s *scene) *Finding {
 	}
 	for i := range s.subjects {
 		l := &s.subjects[i]
-		if int64(l.l.Accept.Max) == somaxconn && (l.overflowed() && !l.standing() || !l.lost() && l.nearSamples() >= 2 && !l.standing()) {
+		if int64(l.l.Accept.Max) == somaxconn && (l.overflowed() && !l.standing() || !l.lost() && l.timesNear() >= 2 && !l.standing()) {
 			return &Finding{
 				Why:      fmt.Sprintf("net.core.somaxconn is %d here, what every new namespace starts with, and it limits %s.", somaxconn, l.l.Name()),
 				Evidence: []Evidence{s.sysctlEvidence(tcpq.Somaxconn)},

@@ -87,12 +87,14 @@ func (l *subject) neverBelow(n uint32) bool {
 	return l.seen.Slots >= judgedSlots && slices.Min(l.seen.Lengths) >= max(2, n)
 }
 
-// nearSamples counts the samples in which the queue had reached four fifths of its
-// limit.
-func (l *subject) nearSamples() (n int) {
-	for _, length := range l.seen.Lengths {
-		if length > 0 && uint64(length)*5 >= uint64(l.l.Accept.Max)*4 {
-			n++
+// timesNear counts how often the queue was seen at four fifths of its limit or more:
+// at the ends of slots, and once within a slot.
+func (l *subject) timesNear() (n int) {
+	for _, lengths := range [][]uint32{l.seen.Lengths, l.seen.Between} {
+		for _, length := range lengths {
+			if length > 0 && uint64(length)*5 >= uint64(l.l.Accept.Max)*4 {
+				n++
+			}
 		}
 	}
 	return n

@@ -42,7 +42,8 @@ type ListenerWindow struct {
 	Causes       Causes
 
 	Lengths  []uint32 // of the accept queue: at the start, and at the end of every slot
-	Peak     uint32   // the longest of them
+	Between  []uint32 // and its longest sample within a slot, where that is longer than at both ends
+	Peak     uint32   // the longest of all
 	SynPeak  uint32   // most half-open peers counted
 	SynStale uint32   // most of them that did not answer
 	SynFull  bool     // the SYN queue was seen at its limit
@@ -68,6 +69,9 @@ func (w *Window) Listener(id ListenerID) ListenerWindow {
 		lw.Slots++
 		lw.Lengths = append(lw.Lengths, l.To)
 		lw.Discards += uint64(l.Discards)
+		if l.Peak > max(l.From, l.To) {
+			lw.Between = append(lw.Between, l.Peak)
+		}
 		lw.Peak = max(lw.Peak, l.Longest())
 		lw.SynPeak = max(lw.SynPeak, l.SynLen)
 		lw.SynStale = max(lw.SynStale, l.SynStale)
