@@ -17,7 +17,7 @@ import (
 var packages = []string{
 	"apache2", "default-jdk-headless", "dnsdist", "erlang-base", "etcd-server", "gunicorn", "haproxy", "jetty9",
 	"lighttpd", "mariadb-server", "memcached", "mosquitto", "nats-server", "nginx-light", "nodejs", "openssh-server",
-	"pgbouncer", "php-fpm", "postgresql", "prometheus", "puma", "python3", "python3-aiohttp", "python3-flask",
+	"pgbouncer", "php-fpm", "postgresql", "prometheus", "prometheus-alertmanager", "puma", "python3", "python3-aiohttp", "python3-flask",
 	"python3-tornado", "python3-twisted", "python3-waitress", "redis-server", "rsyslog", "rustc", "systemd",
 	"tomcat10", "unicorn", "uvicorn", "uwsgi-core", "uwsgi-plugin-python3", "varnish",
 }
