@@ -4,5 +4,5 @@
 
 // Package e2e tests qtune against real servers, as they come from Debian's
 // packages: started at their defaults, overrun, and cured by the remedy that
-// qtune prints.
+// qtune prints; and what it tells against a real Prometheus and Alertmanager.
 package e2e

@@ -121,8 +121,11 @@ func (p *prometheus) ask(t *testing.T, query string) []map[string]string {
 			} `json:"result"`
 		} `json:"data"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil || answer.Status != "success" {
-		t.Errorf("%s: %v: %s", query, err, answer.Error)
+	if err := json.Unmarshal(body, &answer); err != nil {
+		t.Fatalf("the answer to %s: %v", query, err)
+	}
+	if answer.Status != "success" {
+		t.Errorf("%s: %s", query, answer.Error)
 	}
 	var all []map[string]string
 	for _, r := range answer.Data.Result {
