@@ -28,19 +28,23 @@ type inside struct {
 	sysctls sysctlDirs
 }
 
-func (in *inside) visit(ns *Namespace, look func(*Namespace, Inside, error)) {
+// arrive opens the socket of a visit, which says whether this is ns.
+func (in *inside) arrive(ns *Namespace) error {
 	if err := in.diag.dial(); err != nil {
-		look(ns, nil, err)
-		return
+		return err
 	}
-	defer in.diag.Close()
 	cookie := in.diag.Netns()
 	if ns.Cookie != 0 && cookie != ns.Cookie {
-		look(ns, nil, fmt.Errorf("net:[%d] is another namespace now: %w", ns.Inode, ErrGone))
-		return
+		in.diag.Close()
+		return fmt.Errorf("net:[%d] is another namespace now: %w", ns.Inode, ErrGone)
 	}
 	ns.Cookie = cookie
-	look(ns, in, nil)
+	return nil
+}
+
+// leave closes what was open during a visit.
+func (in *inside) leave() {
+	in.diag.Close()
 	in.sysctls.close()
 }
 

@@ -50,13 +50,39 @@ func (v *Visitor) Visit(ctx context.Context, all []*Namespace, look func(*Namesp
 		if err = ctx.Err(); err != nil {
 			break
 		}
-		if err := v.enter(ns); err != nil {
+		if err := v.arrive(ns); err != nil {
 			look(ns, nil, err)
 			continue
 		}
-		v.inside.visit(ns, look)
+		look(ns, &v.inside, nil)
+		v.inside.leave()
 	}
 	return errors.Join(err, v.goHome())
+}
+
+// arrive enters ns and opens a socket there.
+func (v *Visitor) arrive(ns *Namespace) error {
+	if v.follow(ns) == nil && v.inside.arrive(ns) == nil {
+		return nil
+	}
+	if err := v.enter(ns); err != nil {
+		return err
+	}
+	return v.inside.arrive(ns)
+}
+
+// follow moves the thread to where a process is that was in ns when it was found.
+// It takes 10 us where enter takes 24 [measured on 6.18, busy], but whether it led
+// to ns only the cookie tells.
+func (v *Visitor) follow(ns *Namespace) error {
+	if ns.own || ns.Cookie == 0 || ns.PID == 0 {
+		return ErrAbsent
+	}
+	pidfd, err := unix.PidfdOpen(ns.PID, 0)
+	if err != nil {
+		return err
+	}
+	return v.move(pidfd)
 }
 
 // enter moves the thread into ns.
@@ -64,20 +90,28 @@ func (v *Visitor) enter(ns *Namespace) error {
 	if ns.own {
 		return v.goHome()
 	}
-	if v.home < 0 {
-		fd, err := unix.Open(v.live.path("proc/thread-self/ns/net"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return fmt.Errorf("open this thread's network namespace, to come back: %w", meaning(err))
-		}
-		v.home = fd
-	}
 	fd, err := v.live.open(ns)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+	if err := v.move(fd); err != nil {
 		return fmt.Errorf("enter net:[%d]: %w", ns.Inode, meaning(err))
+	}
+	return nil
+}
+
+// move moves the thread into the namespace behind a descriptor, and closes that.
+func (v *Visitor) move(fd int) error {
+	defer unix.Close(fd)
+	if v.home < 0 {
+		home, err := unix.Open(v.live.path("proc/thread-self/ns/net"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open this thread's network namespace, to come back: %w", err)
+		}
+		v.home = home
+	}
+	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+		return err
 	}
 	v.away = true
 	return nil

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package host
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// lived starts a process in a network namespace of its own and finds that.
+func lived(t *testing.T, l *Live) *Namespace {
+	t.Helper()
+	p := exec.CommandContext(t.Context(), "/proc/self/exe")
+	p.Env = append(os.Environ(), holdVar+"=1")
+	p.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	in, err := p.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Skipf("no namespaces can be made here: %v", err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		p.Wait() //nolint:errcheck // how it ends says nothing
+	})
+	found, err := l.Namespaces(t.Context(), Search{PID: p.Process.Pid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found.Namespaces[0]
+}
+
+// descriptors returns the sockets and namespaces this process has open.
+func descriptors(t *testing.T, l *Live) (all []Descriptor) {
+	t.Helper()
+	err := l.Descriptors(os.Getpid(), func(d Descriptor) bool {
+		all = append(all, d)
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func liveHost(t *testing.T) *Live {
+	t.Helper()
+	l, err := NewLive("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// TestKernelStay proves that visits of a Visitor are on one thread that is not the
+// main one, that it is at home in between, and that nothing keeps a namespace
+// alive which was visited.
+func TestKernelStay(t *testing.T) {
+	l := liveHost(t)
+	ns := lived(t, l)
+	before := map[uint64]bool{}
+	for _, d := range descriptors(t, l) {
+		before[d.Inode] = true
+	}
+	home, err := l.ownNetns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	thread := 0
+	err = l.Stay(func(v *Visitor) error {
+		thread = unix.Gettid()
+		for range 3 { // first by its file, then by its process
+			visited := false
+			err := v.Visit(t.Context(), []*Namespace{ns}, func(_ *Namespace, _ Inside, err error) {
+				visited = err == nil
+				if there, err := l.ownNetns(); there != ns.Inode || unix.Gettid() != thread {
+					t.Errorf("thread %d looks at net:[%d], %v, want %d and net:[%d]", unix.Gettid(), there, err, thread, ns.Inode)
+				}
+			})
+			if here, e := l.ownNetns(); err != nil || e != nil || !visited || here != home {
+				t.Errorf("Visit = %v, visited %t, then in net:[%d], want net:[%d]", err, visited, here, home)
+			}
+		}
+		for _, d := range descriptors(t, l) {
+			if d.Netns && d.Inode != home || !d.Netns && !before[d.Inode] {
+				t.Errorf("after the visits %v is open", d)
+			}
+		}
+		return nil
+	})
+	if err != nil || thread == os.Getpid() {
+		t.Errorf("Stay = %v on thread %d, want another than the main one", err, thread)
+	}
+	if !eventually(func() bool { return unix.Tgkill(os.Getpid(), thread, 0) != nil }) {
+		t.Error("the thread did not end with Stay")
+	}
+}
+
+// TestKernelVisitOfASuccessor proves that a process which has the number of one
+// that ended leads to no other namespace.
+func TestKernelVisitOfASuccessor(t *testing.T) {
+	l := liveHost(t)
+	ns := lived(t, l)
+	other := lived(t, l)
+	see := func(ns *Namespace) (err error) {
+		if e := l.Visit(t.Context(), []*Namespace{ns}, func(_ *Namespace, _ Inside, e error) { err = e }); e != nil {
+			t.Error(e)
+		}
+		return err
+	}
+	if err := see(ns); err != nil {
+		t.Fatal(err)
+	}
+	if ns.Cookie == 0 {
+		t.Skip("this kernel gives namespaces no cookies")
+	}
+	ns.PID = other.PID // as if it were reused
+	var there uint64
+	err := l.Visit(t.Context(), []*Namespace{ns}, func(_ *Namespace, _ Inside, e error) { there, _ = l.ownNetns() })
+	if err != nil || there != ns.Inode {
+		t.Errorf("visited net:[%d], %v, want net:[%d] by its file", there, err, ns.Inode)
+	}
+	ns.doors = nil
+	if err := see(ns); !errors.Is(err, ErrGone) {
+		t.Errorf("visit without any other way = %v, want %v", err, ErrGone)
+	}
+}
+
+// TestStayReturnsTheError proves that what f returns comes back.
+func TestStayReturnsTheError(t *testing.T) {
+	want := errors.New("enough")
+	if err := liveHost(t).Stay(func(*Visitor) error { return want }); !errors.Is(err, want) {
+		t.Errorf("Stay = %v, want %v", err, want)
+	}
+}
