@@ -57,7 +57,8 @@ type fakeNetns struct {
 	sysctls  map[tcpq.Sysctl]string
 	sysErr   map[tcpq.Sysctl]error
 	devices  map[uint32]string
-	look     func() // called while it is being visited
+	look     func()                                      // called while it is being visited
+	answers  func(inetdiag.Key, uint16) *inetdiag.Socket // to lookups; nil when there are none
 
 	requests []string // the dumps that were asked for, with their extensions
 	reads    []host.File
@@ -153,6 +154,9 @@ func (n *fakeNetns) still() {
 // Dump refuses what would walk the whole host's table by mistake.
 func (n *fakeNetns) Dump(name host.DumpName, request []byte, each func([]byte) (bool, error)) error {
 	n.still()
+	if name == host.Lookups {
+		return n.lookUp(request, each)
+	}
 	mask := map[host.DumpName]uint32{host.ListenDump: 1 << 10, host.SynRecvDump: 1 << 3}[name]
 	if got := binary.NativeEndian.Uint32(request[16+52:]); got != mask {
 		return fmt.Errorf("%s asks for the states %#x", name, got)
@@ -172,6 +176,35 @@ func (n *fakeNetns) Dump(name host.DumpName, request []byte, each func([]byte) (
 		return errors.New("the dump has no end")
 	}
 	return err
+}
+
+// lookUp answers each question of a batch in a datagram of its own.
+func (n *fakeNetns) lookUp(request []byte, each func([]byte) (bool, error)) error {
+	if n.answers == nil {
+		return host.ErrAbsent
+	}
+	n.requests = append(n.requests, fmt.Sprintf("%d lookups", len(request)/72))
+	for ; len(request) > 0; request = request[72:] {
+		r := request[16:]
+		key := inetdiag.Key{
+			Family: r[0], Port: binary.BigEndian.Uint16(r[8:]), Ifindex: binary.NativeEndian.Uint32(r[44:]), Addr: [16]byte(r[12:28]),
+			Cookie: uint64(binary.NativeEndian.Uint32(r[48:])) | uint64(binary.NativeEndian.Uint32(r[52:]))<<32,
+		}
+		var answer []byte
+		if s := n.answers(key, binary.BigEndian.Uint16(r[10:])); s != nil {
+			answer = wire(*s)
+			answer = answer[:len(answer)-len(end(0))]
+			binary.NativeEndian.PutUint16(answer[4:], 20)
+		} else {
+			answer = binary.NativeEndian.AppendUint32(nil, 20)
+			answer = append(answer, unix.NLMSG_ERROR, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+			answer = binary.NativeEndian.AppendUint32(answer, ^uint32(unix.ENOENT)+1)
+		}
+		if done, err := each(numbered(answer, request)); done || err != nil {
+			return err
+		}
+	}
+	return errors.New("a question has no answer")
 }
 
 func (n *fakeNetns) Read(f host.File) ([]byte, error) {

@@ -194,3 +194,53 @@ func TestKernelQueuesOfMPTCP(t *testing.T) {
 		t.Errorf("read = %+v with %d dumps, want length 3, limit 7 by a lookup", s.known, dumps)
 	}
 }
+
+// TestKernelQueuesAllocateNothing proves it of lookups and of dumps.
+func TestKernelQueuesAllocateNothing(t *testing.T) {
+	lab.NeedRoot(t)
+	n := lab.NewNamespace(t)
+	for range 3 {
+		n.Listen(lab.Socket{Addr: "127.0.0.1", Port: 8000, Backlog: 7, ReusePort: true})
+	}
+	s := sample(t, n)
+	s.read() // finds the members
+	for name, c := range map[string]collector.Crowd{"lookups": {Host: 1e6}, "a dump": {}} {
+		err := live(t).Visit(t.Context(), s.ns, func(_ *host.Namespace, in host.Inside, _ error) {
+			allocs := testing.AllocsPerRun(100, func() {
+				if err := s.queues.Read(in, s.known, c); err != nil {
+					t.Error(err)
+				}
+			})
+			if allocs != 0 {
+				t.Errorf("reading by %s = %v allocations, want 0", name, allocs)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestKernelQueuesOfAWholeBatch proves that the answers to a full batch, and one
+// more, fit into a socket.
+func TestKernelQueuesOfAWholeBatch(t *testing.T) {
+	lab.NeedRoot(t)
+	n := lab.NewNamespace(t)
+	for i := range 65 {
+		n.Listen(lab.Socket{Addr: "127.0.0.1", Port: uint16(8000 + i), Backlog: i + 1})
+	}
+	s := sample(t, n)
+	for i := range s.known {
+		s.known[i].Accept = tcpq.Queue{}
+	}
+	if dumps := s.read(); dumps != 0 {
+		t.Errorf("reading took %d dumps, want none", dumps)
+	}
+	limits := map[uint32]bool{}
+	for i := range s.known {
+		limits[s.known[i].Accept.Max] = true
+	}
+	if len(limits) != 65 || limits[0] {
+		t.Errorf("%d different limits were read, want 65", len(limits))
+	}
+}
