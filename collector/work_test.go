@@ -186,8 +186,9 @@ func TestLookupsPay(t *testing.T) {
 		want  bool
 	}{
 		{"a single one", make([]Known, 1), Crowd{1, 1}, true},
-		{"all of a few on a small host", make([]Known, 10), Crowd{10, 10}, false},
-		{"all of a few on a large host", make([]Known, 10), Crowd{10, 5000}, true},
+		{"all of a few", make([]Known, 10), Crowd{10, 10}, true},
+		{"all of a hundred", make([]Known, 100), Crowd{100, 100}, false},
+		{"all of a hundred on a host of very many", make([]Known, 100), Crowd{100, 20000}, true},
 		{"a few of many", make([]Known, 20), Crowd{10000, 10000}, true},
 		{"all of many", make([]Known, 10000), Crowd{10000, 10000}, false},
 		{"nobody is left", []Known{{Gone: true}}, Crowd{}, true},

@@ -124,7 +124,7 @@ func TestKernelVisitOfASuccessor(t *testing.T) {
 	}
 	ns.PID = other.PID // as if it were reused
 	var there uint64
-	err := l.Visit(t.Context(), []*Namespace{ns}, func(_ *Namespace, _ Inside, e error) { there, _ = l.ownNetns() })
+	err := l.Visit(t.Context(), []*Namespace{ns}, func(*Namespace, Inside, error) { there, _ = l.ownNetns() })
 	if err != nil || there != ns.Inode {
 		t.Errorf("visited net:[%d], %v, want net:[%d] by its file", there, err, ns.Inode)
 	}
