@@ -18,8 +18,8 @@ import (
 )
 
 // What it takes to read queues on Linux 6.18: the shortest of many, beside some
-// 3000 listeners of other namespaces [measured]. A cold cache or a busy
-// machine makes all of it two or three times as long, so that the choice stays.
+// 3000 listeners of other namespaces [measured]. A cold cache or a busy machine
+// makes all of it two or three times as long, so that the choice stays.
 const (
 	lookupCost       = 1100 * time.Nanosecond // of one listener, whatever else there is
 	dumpCost         = 12 * time.Microsecond  // of a dump of nothing

@@ -7,7 +7,8 @@
 //
 // [Live] is the machine qtune runs on, [Recording] one that was saved by a
 // [Recorder], which wraps Live and keeps what is read through it. They have the
-// same methods, so what reads a host cannot tell them apart.
+// same methods, so what reads a host cannot tell them apart. Only Live can be
+// stayed in ([Live.Stay]): who samples is not recorded.
 package host
 
 import (
