@@ -177,7 +177,7 @@ func (d *discovery) searchAll(ctx context.Context, deep bool) error {
 		if ns.PID == 0 {
 			ns.PID = p.PID
 		}
-		ns.addProcess(door{link: d.live.path("proc/" + strconv.Itoa(p.PID) + "/ns/net")})
+		ns.addDoor(door{path: d.live.path("proc/" + strconv.Itoa(p.PID) + "/ns/net")})
 	}
 	d.searchKernel()
 	if deep {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -33,8 +32,7 @@ const maxDoors = 4
 
 // A door is one way into a namespace; exactly one of its fields is set.
 type door struct {
-	link   string // a process's link in /proc: what is there, the kernel put there
-	path   string // a file that should open it
+	path   string // a file that opens it
 	id     uint64 // what listns(2) calls it
 	socket socketRef
 }
@@ -47,16 +45,6 @@ func (ns *Namespace) addDoor(d door) {
 	if len(ns.doors) < maxDoors {
 		ns.doors = append(ns.doors, d)
 	}
-}
-
-// addProcess remembers a process as a way in, the oldest before mounts: through it
-// is the shortest way.
-func (ns *Namespace) addProcess(d door) {
-	if len(ns.doors) == 0 || ns.doors[0].link != "" {
-		ns.addDoor(d)
-		return
-	}
-	ns.doors = slices.Insert(ns.doors[:min(len(ns.doors), maxDoors-1)], 0, d)
 }
 
 // open returns a descriptor of the namespace, through the first door that still
@@ -96,29 +84,12 @@ func isGone(err error) bool {
 
 func (l *Live) openDoor(d door) (int, error) {
 	switch {
-	case d.link != "":
-		return openNetnsLink(d.link)
 	case d.path != "":
 		return l.openNetnsFile(d.path)
 	case d.id != 0:
 		return openNetnsID(d.id)
 	}
 	return d.socket.openNetns()
-}
-
-// openNetnsLink opens .../ns/net of a process or thread: in 7 us, where all the
-// care of [Live.openNetnsFile] takes 12 [measured on 6.18].
-func openNetnsLink(link string) (int, error) {
-	fd, err := unix.Open(link, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	var fs unix.Statfs_t
-	if err := unix.Fstatfs(fd, &fs); err != nil || fs.Type != unix.NSFS_MAGIC {
-		unix.Close(fd)
-		return -1, whyNoNetns() // the folder was opened instead
-	}
-	return fd, nil
 }
 
 // openNetnsFile opens a file that should be a namespace, and nothing else: whoever

@@ -106,7 +106,7 @@ func (d *discovery) searchThreads(p Process) {
 	tids, _ := dir.Readdirnames(-1)
 	for _, tid := range tids {
 		if inode, err := nsInode(int(dir.Fd()), tid+"/ns/net"); err == nil && inode != p.Netns {
-			d.at(inode).addDoor(door{link: tasks + "/" + tid + "/ns/net"})
+			d.at(inode).addDoor(door{path: tasks + "/" + tid + "/ns/net"})
 		}
 	}
 }
