@@ -6,41 +6,42 @@ package exporter
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/pprof"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Handler returns all endpoints.
 func (e *Exporter) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", newScraper(e))
-	mux.HandleFunc("GET /api/v1/inspection", e.inspection)
-	mux.HandleFunc("GET /api/v1/listeners/{netns}/{cookie}/history", e.history)
-	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "healthy") })
-	mux.HandleFunc("GET /-/ready", e.ready)
-	page := e.o.Page
-	if page == nil {
-		page = http.HandlerFunc(landing)
+	mux.Handle("/metrics", newScraper(e))
+	mux.HandleFunc("/api/v1/inspection", e.inspection)
+	mux.HandleFunc("/api/v1/listeners/{netns}/{cookie}/history", e.history)
+	mux.HandleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "healthy") })
+	mux.HandleFunc("/-/ready", e.ready)
+	if e.o.Page != nil {
+		mux.Handle("/{$}", e.o.Page)
+		mux.Handle("/static/", e.o.Page)
 	} else {
-		mux.Handle("GET /static/", page)
+		mux.HandleFunc("/{$}", landing)
 	}
-	mux.Handle("GET /{$}", page)
 	if e.o.Pprof {
-		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/cmdline", http.NotFound) // argv may hold secrets
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.Handle("/debug/pprof/", unhurried(pprof.Index))
+		mux.HandleFunc("/debug/pprof/cmdline", http.NotFound) // argv may hold secrets
+		mux.Handle("/debug/pprof/profile", unhurried(pprof.Profile))
+		mux.Handle("/debug/pprof/symbol", unhurried(pprof.Symbol))
+		mux.Handle("/debug/pprof/trace", unhurried(pprof.Trace))
 	}
 	return guard(mux)
 }
 
-// guard answers what no endpoint of ours expects, and sets what keeps a browser from
-// doing more than it is told. A page says itself what it needs.
+// guard turns away what no endpoint expects, and sets what keeps a browser from
+// doing more than it is told. The status page sets a policy of its own.
 func guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer serving(r.Context())()
@@ -50,12 +51,33 @@ func guard(next http.Handler) http.Handler {
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
-		if r.ContentLength != 0 {
-			h.Set("Connection", "close") // so the server does not read it either
-			http.Error(w, "no request here has a body", http.StatusRequestEntityTooLarge)
+		body := r.ContentLength != 0
+		if body {
+			// The server reads what is left of a body before it goes on: not here.
+			h.Set("Connection", "close")
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // without, ReadTimeout does it
+		}
+		switch {
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			h.Set("Allow", "GET, HEAD")
+			say(w, http.StatusMethodNotAllowed, "want GET or HEAD")
+		case body:
+			say(w, http.StatusRequestEntityTooLarge, "no request here has a body")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// unhurried lets a profile take its time. net/http/pprof refuses one that is longer
+// than the server's WriteTimeout, and finds that through the context.
+func unhurried(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil {
+			say(w, http.StatusInternalServerError, "lift the time limit: "+err.Error())
 			return
 		}
-		next.ServeHTTP(w, r)
+		next(w, r.WithContext(context.WithValue(r.Context(), http.ServerContextKey, nil)))
 	})
 }
 

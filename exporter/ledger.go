@@ -73,7 +73,8 @@ type entry struct {
 // counts are the counters of a listener.
 type counts struct{ discards, refused uint64 }
 
-func (c counts) plus(d counts) counts  { return counts{c.discards + d.discards, c.refused + d.refused} }
+func (c counts) plus(d counts) counts { return counts{c.discards + d.discards, c.refused + d.refused} }
+
 func (c counts) minus(d counts) counts { return counts{c.discards - d.discards, c.refused - d.refused} }
 func (c counts) behind(d counts) bool  { return c.discards < d.discards || c.refused < d.refused }
 

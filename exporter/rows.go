@@ -24,34 +24,59 @@ type listenerRow struct {
 
 // listenerRows is the table of what is numeric about a listener.
 var listenerRows = []listenerRow{
-	{Metric{"qtune_listener_accept_queue_length", gauge, listenerLabels, "Connections waiting for accept(2)."},
-		func(s *series) (float64, bool) { return float64(s.length), true }},
-	{Metric{"qtune_listener_accept_queue_limit", gauge, listenerLabels, "The accept queue's limit, sk_max_ack_backlog; it overflows when one more than this waits and another comes."},
-		func(s *series) (float64, bool) { return float64(s.limit), true }},
-	{Metric{"qtune_listener_accept_queue_peak", gauge, listenerLabels, "Most connections that waited for accept(2) in any sample of the agent's --peak-window."},
-		func(s *series) (float64, bool) { return optional(s.of.AcceptQueue.RecentPeak) }},
-	{Metric{"qtune_listener_syn_queue_length", gauge, listenerLabels, "Half-open peers; of a reuse-port group, those of all members; absent where they were not counted."},
-		func(s *series) (float64, bool) { return optional(s.of.SynQueue.Length) }},
-	{Metric{"qtune_listener_syn_queue_limit", gauge, listenerLabels, "The SYN queue's limit; of a reuse-port group, that of all members."},
-		func(s *series) (float64, bool) { return optional(s.of.SynQueue.Limit) }},
-	{Metric{"qtune_listener_discarded_packets_total", counter, listenerLabels, "Packets discarded for the listening socket, sk_drops: harmless ones included, not lost connections."},
-		func(s *series) (float64, bool) { return float64(s.counts.discards), s.discardsKnown }},
-	{Metric{"qtune_listener_refused_packets_max_total", counter, listenerLabels, "Packets of new connections that the kernel refused at this listener, at most; a client that tries again counts again."},
-		func(s *series) (float64, bool) { return float64(s.counts.refused), s.refusedKnown }},
+	{
+		Metric{"qtune_listener_accept_queue_length", gauge, listenerLabels, "Connections waiting for accept(2)."},
+		func(s *series) (float64, bool) { return float64(s.length), true },
+	},
+	{
+		Metric{"qtune_listener_accept_queue_limit", gauge, listenerLabels, "The accept queue's limit, sk_max_ack_backlog; it overflows when one more than this waits and another comes."},
+		func(s *series) (float64, bool) { return float64(s.limit), true },
+	},
+	{
+		Metric{"qtune_listener_accept_queue_peak", gauge, listenerLabels, "Most connections that waited for accept(2) in any sample of the agent's --peak-window."},
+		func(s *series) (float64, bool) { return optional(s.of.AcceptQueue.RecentPeak) },
+	},
+	{
+		Metric{"qtune_listener_syn_queue_length", gauge, listenerLabels, "Half-open peers; of a reuse-port group, those of all members; absent where they were not counted."},
+		func(s *series) (float64, bool) { return optional(s.of.SynQueue.Length) },
+	},
+	{
+		Metric{"qtune_listener_syn_queue_limit", gauge, listenerLabels, "The SYN queue's limit; of a reuse-port group, that of all members."},
+		func(s *series) (float64, bool) { return optional(s.of.SynQueue.Limit) },
+	},
+	{
+		Metric{"qtune_listener_discarded_packets_total", counter, listenerLabels, "Packets discarded for the listening socket, sk_drops: harmless ones included, not lost connections."},
+		func(s *series) (float64, bool) { return float64(s.counts.discards), s.discardsKnown },
+	},
+	{
+		Metric{"qtune_listener_refused_packets_max_total", counter, listenerLabels, "Packets of new connections that the kernel refused at this listener, at most; a client that tries again counts again."},
+		func(s *series) (float64, bool) { return float64(s.counts.refused), s.refusedKnown },
+	},
 }
 
 // The metrics whose value is in their labels.
 var (
-	infoMetric = Metric{"qtune_listener_info", gauge,
+	infoMetric = Metric{
+		"qtune_listener_info", gauge,
 		[]string{"comm", "container", "family", "listener", "namespace", "netns", "pod", "protocol", "unit"},
-		"A listener and who holds it; always 1."}
-	boundByMetric = Metric{"qtune_listener_limit_bound_by", gauge, []string{"bound_by", "listener", "netns"},
-		"What probably set the accept queue's limit: somaxconn, application, somaxconn-at-listen or unknown; always 1."}
-	findingMetric = Metric{"qtune_finding", gauge, []string{"code", "listener", "namespace", "netns", "pod", "severity"},
-		"A finding of the last step; always 1. An empty listener means the whole namespace; docs/findings.md explains the codes."}
+		"A listener and who holds it; always 1.",
+	}
+	boundByMetric = Metric{
+		"qtune_listener_limit_bound_by", gauge,
+		[]string{"bound_by", "listener", "netns"},
+		"What probably set the accept queue's limit: somaxconn, application, somaxconn-at-listen or unknown; always 1.",
+	}
+	findingMetric = Metric{
+		"qtune_finding", gauge,
+		[]string{"code", "listener", "namespace", "netns", "pod", "severity"},
+		"A finding of the last step; always 1. An empty listener means the whole namespace; docs/findings.md explains the codes.",
+	}
 	netnsInfoMetric = Metric{"qtune_netns_info", gauge, []string{"name", "netns"}, "A network namespace; always 1."}
-	stretchedMetric = Metric{"qtune_activity_stretched_ratio", gauge, []string{"activity"},
-		"The gap that an activity's CPU budget made between two times, by its planned period; 1 is as planned."}
+	stretchedMetric = Metric{
+		"qtune_activity_stretched_ratio", gauge,
+		[]string{"activity"},
+		"The gap that an activity's CPU budget made between two times, by its planned period; 1 is as planned.",
+	}
 )
 
 // An agentRow is a metric of the agent itself that its Inspection holds.
@@ -61,12 +86,18 @@ type agentRow struct {
 }
 
 var agentRows = []agentRow{
-	{Metric{"qtune_sampler_watched_listeners", gauge, nil, "Listeners sampled fast, because they fill or lost something."},
-		func(a *inspection.Agent) float64 { return float64(a.Sampling.Watched) }},
-	{Metric{"qtune_sampler_ticks_total", counter, nil, "Times the watched listeners were to be sampled."},
-		func(a *inspection.Agent) float64 { return float64(a.Sampling.Ticks) }},
-	{Metric{"qtune_sampler_late_ticks_total", counter, nil, "Of those, the ones that came more than half a period late."},
-		func(a *inspection.Agent) float64 { return float64(a.Sampling.LateTicks) }},
+	{
+		Metric{"qtune_sampler_watched_listeners", gauge, nil, "Listeners sampled fast, because they fill or lost something."},
+		func(a *inspection.Agent) float64 { return float64(a.Sampling.Watched) },
+	},
+	{
+		Metric{"qtune_sampler_ticks_total", counter, nil, "Times the watched listeners were to be sampled."},
+		func(a *inspection.Agent) float64 { return float64(a.Sampling.Ticks) },
+	},
+	{
+		Metric{"qtune_sampler_late_ticks_total", counter, nil, "Of those, the ones that came more than half a period late."},
+		func(a *inspection.Agent) float64 { return float64(a.Sampling.LateTicks) },
+	},
 }
 
 // The metrics of the exporter's own registry.

@@ -7,6 +7,7 @@ package exporter
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync"
@@ -20,9 +21,9 @@ import (
 const freshFor = time.Second
 
 // A scraper answers /metrics. Encoding and compressing a large node takes some
-// 10 ms and a megabyte, so an answer is made by one request and shared by all of the
-// same second: a thousand scrapers cost what one costs, and a client that reads
-// slowly holds bytes that others hold, too.
+// 10 ms and a megabyte, so an answer is made by one request and shared by all that
+// wait for it or come within a second: a thousand scrapers cost what one costs, and a
+// client that reads slowly holds bytes that others hold, too.
 type scraper struct {
 	e    *Exporter
 	next http.Handler // promhttp's
@@ -58,9 +59,7 @@ func (s *scraper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	format := expfmt.NegotiateAccept(r.Header, expfmt.FmtText, expfmt.FmtOpenMetrics_1_0_0)
 	a := s.answer(format.FormatType() == expfmt.TypeOpenMetrics, acceptsGzip(r.Header.Values("Accept-Encoding")))
 	h := w.Header()
-	for name, values := range a.header {
-		h[name] = values
-	}
+	maps.Copy(h, a.header)
 	h.Set("Content-Length", strconv.Itoa(a.body.Len()))
 	_, _ = w.Write(a.body.Bytes()) // a client that left is no error of ours
 }
@@ -73,10 +72,11 @@ func (s *scraper) answer(openMetrics, compressed bool) *answer {
 	if compressed {
 		variant, encoding = variant+2, "gzip"
 	}
+	asked := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last := s.answers[variant]
-	if last != nil && last.of == s.e.published.Load() && time.Since(last.made) < freshFor {
+	if last != nil && (last.made.After(asked) || last.of == s.e.published.Load() && time.Since(last.made) < freshFor) {
 		return last
 	}
 	a := &answer{header: http.Header{}, of: s.e.published.Load(), made: time.Now()}

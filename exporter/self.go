@@ -48,7 +48,8 @@ func newSelf(version, revision string, last *atomic.Pointer[published]) (*self, 
 	})
 	build.Set(1)
 	for _, c := range []prometheus.Collector{
-		s.duration, s.fill, s.errors, s.dropped, build, age{prometheus.NewDesc(ageMetric.Name, ageMetric.Help, nil, nil), last},
+		s.duration, s.fill, s.errors, s.dropped, build,
+		age{prometheus.NewDesc(ageMetric.Name, ageMetric.Help, nil, nil), last},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := s.registry.Register(c); err != nil {

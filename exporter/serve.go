@@ -22,7 +22,7 @@ import (
 type Limits struct {
 	Connections int           // at once; 256
 	Header      time.Duration // for a request to arrive; 5 s
-	Answer      time.Duration // for an answer to be taken; 40 s, more than a profile's 30
+	Answer      time.Duration // for an answer to be taken; 15 s, more than a scrape's usual 10
 	Idle        time.Duration // between two requests; 3 min
 	HeaderBytes int           // of a request; 16 KiB
 }
@@ -30,7 +30,7 @@ type Limits struct {
 func (l *Limits) setDefaults() {
 	setDefault(&l.Connections, 256)
 	setDefault(&l.Header, 5*time.Second)
-	setDefault(&l.Answer, 40*time.Second)
+	setDefault(&l.Answer, 15*time.Second)
 	setDefault(&l.Idle, 3*time.Minute)
 	setDefault(&l.HeaderBytes, 16<<10)
 }
@@ -89,14 +89,15 @@ func (e *Exporter) Serve(ctx context.Context, w Web) error {
 
 func (e *Exporter) server(handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: e.o.Limits.Header,
-		ReadTimeout:       e.o.Limits.Header,
-		WriteTimeout:      e.o.Limits.Answer,
-		IdleTimeout:       e.o.Limits.Idle,
-		MaxHeaderBytes:    e.o.Limits.HeaderBytes,
-		ConnContext:       withConn,
-		ErrorLog:          slog.NewLogLogger(e.o.Log.Handler(), slog.LevelDebug), // what clients do wrong
+		Handler:                      handler,
+		ReadHeaderTimeout:            e.o.Limits.Header,
+		ReadTimeout:                  e.o.Limits.Header,
+		WriteTimeout:                 e.o.Limits.Answer,
+		IdleTimeout:                  e.o.Limits.Idle,
+		MaxHeaderBytes:               e.o.Limits.HeaderBytes,
+		DisableGeneralOptionsHandler: true, // OPTIONS is turned away like the others
+		ConnContext:                  withConn,
+		ErrorLog:                     slog.NewLogLogger(e.o.Log.Handler(), slog.LevelDebug), // what clients do wrong
 	}
 }
 
