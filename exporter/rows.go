@@ -29,7 +29,7 @@ var listenerRows = []listenerRow{
 		func(s *series) (float64, bool) { return float64(s.length), true },
 	},
 	{
-		Metric{"qtune_listener_accept_queue_limit", gauge, listenerLabels, "The accept queue's limit, sk_max_ack_backlog; it overflows when one more than this waits and another comes."},
+		Metric{"qtune_listener_accept_queue_limit", gauge, listenerLabels, "The accept queue's limit, sk_max_ack_backlog; it overflows when limit + 1 wait and another comes."},
 		func(s *series) (float64, bool) { return float64(s.limit), true },
 	},
 	{

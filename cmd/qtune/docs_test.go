@@ -20,13 +20,15 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"github.com/qtune/qtune/advisor"
+	"github.com/qtune/qtune/exporter"
 	"github.com/qtune/qtune/tcpq"
 )
 
 //go:generate go test -count=1 -run ^TestDocsAreFresh$ -update .
 
-// TestDocsAreFresh compares docs/cli.md and the man pages with the commands, and
-// docs/findings.md with the checks, and docs/kernel-rules.md with the tables.
+// TestDocsAreFresh compares docs/cli.md and the man pages with the commands,
+// docs/findings.md with the checks, docs/kernel-rules.md with the tables, and
+// docs/metrics.md with the rows of the exporter.
 func TestDocsAreFresh(t *testing.T) {
 	root := rootCommand()
 	root.DisableAutoGenTag = true
@@ -34,6 +36,7 @@ func TestDocsAreFresh(t *testing.T) {
 	compareGolden(t, "../../docs/cli.md", cliPage(t, root))
 	compareGolden(t, "../../docs/findings.md", findingsPage())
 	compareGolden(t, "../../docs/kernel-rules.md", rulesPage())
+	compareGolden(t, "../../docs/metrics.md", metricsPage())
 
 	pages := t.TempDir()
 	header := &doc.GenManHeader{Section: "1", Source: "qtune", Date: &time.Time{}}
@@ -165,6 +168,40 @@ Of a namespace, since it was made. They count packets: a client that tries again
 	for c := range tcpq.Counter(tcpq.NumCounters) {
 		info := c.Info()
 		fmt.Fprintf(&page, "| %s | %s | %s |\n", info.Name, info.Group, info.Help)
+	}
+	return page.Bytes()
+}
+
+// metricsPage returns one page of Markdown for all metrics.
+func metricsPage() []byte {
+	var page bytes.Buffer
+	page.WriteString(`# Metrics
+
+What ` + "`qtune agent`" + ` tells at ` + "`/metrics`" + `, written by ` + "`make generate`" + ` from the exporter's own
+tables. Beside these there are the usual go_* and process_* of the agent itself. All series of one
+scrape are of one step, except those about the agent.
+
+**Labels.** *netns* is the inode number of the network namespace, as ` + "`lsns -t net`" + ` shows it. *listener* is
+ADDR[%DEV]:PORT; members of a reuse-port group are told apart by #INODE, the socket's. *namespace* and *pod* are
+those of the listener's owner, and empty when it has none: scrape with ` + "`honor_labels: true`" + `, so that a listener
+keeps its own and gets those of the agent's pod neither in their place nor where it has none.
+
+**Counters** never run backwards while a socket or a namespace lives; a successor with the same labels begins with its
+own count, which is a counter reset like any other. They count packets, so a client that tries again counts again.
+What ended is told for ten minutes: what it counted last, if it counted anything.
+
+**Caps.** A node has series of its own for at most 1000 listeners, 256 in a namespace, and 1000 namespaces: those
+with loss in the window first, then the fullest, then those that discarded most; who has series stays unless another is clearly
+ahead. The others of a namespace are added up in *listener="other"*; what they counted there is not counted again
+when they get series of their own. With ` + "`--series active`" + ` the same holds for all that had no loss, no queue over a
+quarter full and no finding within the last hour.
+
+| metric | type | labels | |
+|---|---|---|---|
+`)
+	for _, m := range exporter.Metrics() {
+		labels := strings.Join(m.Labels, ", ")
+		fmt.Fprintf(&page, "| %s | %s | %s | %s |\n", m.Name, m.Type, labels, m.Help)
 	}
 	return page.Bytes()
 }
