@@ -7,6 +7,7 @@ package exporter
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -44,11 +45,16 @@ func TestAdmit(t *testing.T) {
 			}
 			done := map[int][]func(){}
 			for _, i := range tt.start {
-				done[i] = append(done[i], serving(withConn(t.Context(), all[i])))
+				secured := tls.Server(all[i], &tls.Config{MinVersion: tls.VersionTLS13})
+				for _, c := range []net.Conn{all[i], secured} { // two requests by HTTP/2
+					done[i] = append(done[i], serving(withConn(t.Context(), c)))
+				}
 			}
 			for _, i := range tt.end {
-				done[i][0]()
-				done[i] = done[i][1:]
+				for _, end := range done[i][:2] {
+					end()
+				}
+				done[i] = done[i][2:]
 			}
 			server, _ := net.Pipe()
 			admitted := s.admit(server)

@@ -64,7 +64,7 @@ func (f *builder) addListeners(v *view) {
 	f.begin(&boundByMetric, len(v.listeners))
 	for j := range v.listeners {
 		if s := &v.listeners[j]; s.living && s.of.LimitBoundBy != "" {
-			f.add([]*dto.LabelPair{label("bound_by", s.of.LimitBoundBy), s.pairs[0], s.pairs[2]}, 1)
+			f.add([]*dto.LabelPair{label("bound_by", s.of.LimitBoundBy), s.pairs[0], s.pairs[1], s.pairs[2], s.pairs[3]}, 1)
 		}
 	}
 }

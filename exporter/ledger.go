@@ -175,8 +175,7 @@ func (b *ledger) enterListeners(in *inspection.Inspection, accounts []*account) 
 	taken := make(map[identity]bool, len(in.Listeners)) // by name
 	for i := range in.Listeners {
 		l := &in.Listeners[i]
-		e := b.entry(l, byInode[l.Netns])
-		e.living = true
+		e := b.entry(l, byInode[l.Netns], true)
 		if name := (identity{l.Netns, e.name}); taken[name] && !e.group {
 			e.group = true // whatever the reason: two of one name would make the scrape fail
 			e.rename()
@@ -200,8 +199,7 @@ func (b *ledger) enterListeners(in *inspection.Inspection, accounts []*account) 
 		if e := b.listeners[identity{l.Netns, l.Cookie}]; e != nil && e.step == b.step {
 			continue // still there
 		}
-		e := b.entry(l, byInode[l.Netns])
-		e.living = false
+		e := b.entry(l, byInode[l.Netns], false)
 		name := identity{l.Netns, e.name}
 		if taken[name] {
 			e.kept = false
@@ -215,14 +213,17 @@ func (b *ledger) enterListeners(in *inspection.Inspection, accounts []*account) 
 
 // entry finds the entry of a listener or opens one. Totals never go backwards:
 // if they do, it is a successor.
-func (b *ledger) entry(l *inspection.Listener, a *account) *entry {
+func (b *ledger) entry(l *inspection.Listener, a *account, living bool) *entry {
 	id := identity{l.Netns, l.Cookie}
 	e := b.listeners[id]
 	if e == nil || countsOf(l).behind(e.last) {
 		e = &entry{account: a, last: countsOf(l)}
 		b.listeners[id] = e
 	}
-	e.step, e.of = b.step, l
+	if living {
+		e.account = a // what is gone stays with its own namespace, not a successor
+	}
+	e.step, e.of, e.living = b.step, l, living
 	e.identify()
 	return e
 }
