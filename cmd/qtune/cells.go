@@ -140,3 +140,31 @@ func refusedText(r *inspection.Refused) string {
 	}
 	return fmt.Sprintf("%d-%d", r.Min, r.Max)
 }
+
+// A bar shows how full a queue is.
+const (
+	barWidth = 10
+	barFull  = "█"
+	barRest  = "░"
+)
+
+// barText returns a bar that is empty for an empty queue only, and full for a
+// full one only.
+func barText(length, capacity uint64) string {
+	filled := barWidth
+	if length < capacity {
+		filled = int(min((length*barWidth+capacity-1)/capacity, barWidth-1))
+	}
+	return strings.Repeat(barFull, filled) + strings.Repeat(barRest, barWidth-filled)
+}
+
+func acceptBar(l *inspection.Listener) string {
+	return barText(uint64(l.AcceptQueue.Length), l.AcceptQueue.Capacity)
+}
+
+func synBar(l *inspection.Listener) string {
+	if l.SynQueue.Length == nil || l.SynQueue.Limit == nil {
+		return "-"
+	}
+	return barText(uint64(*l.SynQueue.Length), uint64(*l.SynQueue.Limit))
+}

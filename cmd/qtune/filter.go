@@ -12,6 +12,14 @@ import (
 	"github.com/qtune/qtune/inspection"
 )
 
+// A listenerID is the identity of a listener in an inspection.
+type listenerID struct {
+	netns  uint64
+	cookie string
+}
+
+func idOf(l *inspection.Listener) listenerID { return listenerID{l.Netns, l.Cookie} }
+
 // A filter says which listeners are shown.
 type filter struct {
 	PID       int
@@ -34,16 +42,12 @@ func (f filter) of(in *inspection.Inspection) *inspection.Inspection {
 		used[out.Listeners[i].Netns] = true
 	}
 	out.Namespaces = slices.DeleteFunc(slices.Clone(in.Namespaces), func(n inspection.Namespace) bool { return !used[n.Inode] })
-	type id struct {
-		netns  uint64
-		cookie string
-	}
-	shown := map[id]bool{}
+	shown := map[listenerID]bool{}
 	for i := range out.Listeners {
-		shown[id{out.Listeners[i].Netns, out.Listeners[i].Cookie}] = true
+		shown[idOf(&out.Listeners[i])] = true
 	}
 	out.Findings = slices.DeleteFunc(slices.Clone(in.Findings), func(f inspection.Finding) bool {
-		return !used[f.Netns] || f.Listener != nil && !shown[id{f.Netns, f.Listener.Cookie}]
+		return !used[f.Netns] || f.Listener != nil && !shown[listenerID{f.Netns, f.Listener.Cookie}]
 	})
 	out.Elsewhere = slices.DeleteFunc(slices.Clone(in.Elsewhere), func(e inspection.Elsewhere) bool { return !used[e.Netns] })
 	return &out
@@ -78,10 +82,12 @@ type listenerOrder func(a, b *inspection.Listener) int
 
 // listenerOrders are what --sort knows; each compares what a reader wants first.
 var listenerOrders = map[string]listenerOrder{
-	"netns":  func(*inspection.Listener, *inspection.Listener) int { return 0 },
-	"port":   func(a, b *inspection.Listener) int { return cmp.Compare(a.Port, b.Port) },
-	"owner":  func(a, b *inspection.Listener) int { return cmp.Compare(ownerText(a.Owner), ownerText(b.Owner)) },
-	"loss":   func(a, b *inspection.Listener) int { return cmp.Compare(loss(b), loss(a)) },
+	"netns": func(*inspection.Listener, *inspection.Listener) int { return 0 },
+	"port":  func(a, b *inspection.Listener) int { return cmp.Compare(a.Port, b.Port) },
+	"owner": func(a, b *inspection.Listener) int { return cmp.Compare(ownerText(a.Owner), ownerText(b.Owner)) },
+	"loss": func(a, b *inspection.Listener) int {
+		return cmp.Or(cmp.Compare(loss(b), loss(a)), cmp.Compare(markOf(a).rank(), markOf(b).rank()))
+	},
 	"accept": func(a, b *inspection.Listener) int { return cmp.Compare(fill(b), fill(a)) },
 	"syn": func(a, b *inspection.Listener) int {
 		return cmp.Compare(value(b.SynQueue.Length), value(a.SynQueue.Length))

@@ -10,8 +10,6 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/qtune/qtune/advisor"
@@ -29,15 +27,12 @@ const windowSlots = 10
 type inspectOptions struct {
 	Global *globalOptions
 
-	Netns  string
-	Filter filter
+	selection
 	For    time.Duration
-	Sort   string
 	Syn    string
 	Deep   bool
 	Output string
 
-	Problems         bool
 	Brief            bool
 	DetailedExitCode bool
 
@@ -67,25 +62,17 @@ otherwise it shows what you may see and says what is missing.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Out, o.Err = cmd.OutOrStdout(), cmd.ErrOrStderr()
-			for _, name := range []string{"pid", "port"} {
-				if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "0" {
-					return usageError("--%s 0: there is none", name)
-				}
+			if err := noZero(cmd.Flags()); err != nil {
+				return err
 			}
 			return inspect(cmd.Context(), o)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Netns, "netns", "all", "host, all, or one by its INODE number, its NAME or a PATH")
-	f.IntVar(&o.Filter.PID, "pid", 0, "only listeners in the namespace of this process that it holds")
-	f.Uint16Var(&o.Filter.Port, "port", 0, "only listeners on this port")
-	f.StringVar(&o.Filter.Container, "container", "", "only listeners of this container: its name or the start of its id")
-	f.StringVar(&o.Filter.Pod, "pod", "", "only listeners of this pod: NAMESPACE/NAME or its uid")
+	o.bind(f, "netns")
 	f.DurationVar(&o.For, "for", time.Second, "watch for this long; 0 takes one snapshot")
-	f.StringVar(&o.Sort, "sort", "netns", "netns, loss, accept, syn, discards, port or owner")
 	bindReading(f, &o.Syn, &o.Deep)
 	f.StringVarP(&o.Output, "output", "o", "table", "table, wide, json or yaml")
-	f.BoolVar(&o.Problems, "problems", false, "only what is critical or a warning, and the listeners concerned")
 	f.BoolVar(&o.Brief, "brief", false, "three sentences for a ticket: what was looked at, the worst, the remedy")
 	f.BoolVar(&o.DetailedExitCode, "detailed-exitcode", false, "exit with 2 when connections are being lost (a critical finding)")
 	return cmd
@@ -141,54 +128,19 @@ func (o *inspectOptions) show(in *inspection.Inspection) error {
 
 // search checks the options and turns them into what to look for.
 func (o *inspectOptions) search() (host.Search, error) {
-	s := host.Search{Deep: o.Deep, PID: o.Filter.PID}
 	switch o.Output {
 	case "table", "wide":
 	case "json", "yaml":
 		if o.Brief {
-			return s, usageError("--brief is for people: it goes with -o table")
+			return host.Search{}, usageError("--brief is for people: it goes with -o table")
 		}
 	default:
-		return s, usageError("-o %s: want table, wide, json or yaml", o.Output)
-	}
-	if _, ok := listenerOrders[o.Sort]; !ok {
-		return s, usageError("--sort %s: want netns, loss, accept, syn, discards, port or owner", o.Sort)
+		return host.Search{}, usageError("-o %s: want table, wide, json or yaml", o.Output)
 	}
 	if o.For < 0 {
-		return s, usageError("--for %v: a time cannot be negative", o.For)
+		return host.Search{}, usageError("--for %v: a time cannot be negative", o.For)
 	}
-	switch o.Netns {
-	case "all":
-	case "host":
-		s.Host = true
-	case "":
-		return s, usageError("--netns: want host, all, an inode number, a path or a name")
-	default:
-		inode, err := strconv.ParseUint(o.Netns, 10, 64)
-		switch {
-		case err == nil && inode == 0:
-			return s, usageError("--netns 0: there is none")
-		case err == nil:
-			s.Inode = inode
-		case strings.Contains(o.Netns, "/"):
-			s.Path = o.Netns
-		default:
-			s.Name = o.Netns
-		}
-	}
-	if ns, name, ok := strings.Cut(o.Filter.Pod, "/"); ok && (ns == "" || name == "") {
-		return s, usageError("--pod %s: want NAMESPACE/NAME or a uid", o.Filter.Pod)
-	}
-	if o.Global.Host != "" && (o.Deep || o.Global.Rootfs != "/") {
-		return s, usageError("--host reads a recording: --deep and --rootfs have no use with it")
-	}
-	if s.PID < 0 {
-		return s, usageError("--pid %d: there is none", s.PID)
-	}
-	if s.PID != 0 && o.Netns != "all" {
-		return s, usageError("--pid and --netns exclude each other: a process says which namespace")
-	}
-	return s, nil
+	return o.selection.search(o.Global, o.Deep)
 }
 
 // read takes a snapshot, or watches for the time asked.

@@ -18,20 +18,16 @@ import (
 func problemsOnly(in *inspection.Inspection) *inspection.Inspection {
 	out := *in
 	out.Findings = slices.DeleteFunc(slices.Clone(in.Findings), func(f inspection.Finding) bool { return !isProblem(&f) })
-	type id struct {
-		netns  uint64
-		cookie string
-	}
-	codes := map[id][]string{}
+	codes := map[listenerID][]string{}
 	for _, f := range out.Findings {
 		if f.Listener != nil {
-			l := id{f.Listener.Netns, f.Listener.Cookie}
+			l := listenerID{f.Listener.Netns, f.Listener.Cookie}
 			codes[l] = append(codes[l], f.Code)
 		}
 	}
 	out.Listeners = []inspection.Listener{}
 	for _, l := range in.Listeners {
-		if l.Findings = codes[id{l.Netns, l.Cookie}]; len(l.Findings) > 0 {
+		if l.Findings = codes[idOf(&l)]; len(l.Findings) > 0 {
 			out.Listeners = append(out.Listeners, l)
 		}
 	}

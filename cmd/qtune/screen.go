@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/qtune/qtune/advisor"
 	"github.com/qtune/qtune/inspection"
@@ -76,33 +74,6 @@ func (s *screen) unmatched() bool {
 	return true
 }
 
-// netnsNames returns what people call each namespace: host, its name or its number.
-func netnsNames(in *inspection.Inspection) map[uint64]string {
-	names := make(map[uint64]string, len(in.Namespaces))
-	taken := map[string]bool{}
-	for _, n := range in.Namespaces {
-		switch {
-		case n.Host:
-			names[n.Inode] = hostName
-		case n.Name != "" && !misleading(n.Name) && !taken[n.Name]:
-			names[n.Inode] = n.Name
-			taken[n.Name] = true
-		default:
-			names[n.Inode] = strconv.FormatUint(n.Inode, 10)
-		}
-	}
-	return names
-}
-
-// hostName is what the host's namespace is called.
-const hostName = "host"
-
-// misleading reports whether a name looks like what it is not: whoever may mount
-// gives namespaces their names.
-func misleading(name string) bool {
-	return name == hostName || strings.Trim(name, "0123456789") == ""
-}
-
 // say writes a sentence, wrapped to the terminal.
 func (s *screen) say(format string, args ...any) {
 	fmt.Fprintln(s.w, wrap(fmt.Sprintf(format, args...), s.style.Width))
@@ -121,39 +92,10 @@ func (s *screen) head() {
 		listeners, count(len(s.in.Namespaces), "network namespace"), when)
 }
 
-// listenerColumns are the columns, each with what stands in it.
-var listenerColumns = []struct {
-	column
-	wide bool // in the wide table only
-	cell func(*screen, *inspection.Listener) string
-}{
-	{column{title: "", least: 0}, false, func(_ *screen, l *inspection.Listener) string { return markOf(l).sign }},
-	{column{title: "NETNS", least: 8, keepEnd: true}, false, func(s *screen, l *inspection.Listener) string { return s.names[l.Netns] }},
-	{column{title: "LISTENER", least: 12, keepEnd: true}, false, func(_ *screen, l *inspection.Listener) string { return listenerText(l) }},
-	{column{title: "OWNER", least: 9, keepEnd: true}, false, func(_ *screen, l *inspection.Listener) string { return ownerText(l.Owner) }},
-	{column{title: "ACCEPT", right: true}, false, func(_ *screen, l *inspection.Listener) string {
-		return queueText(&l.AcceptQueue.Length, &l.AcceptQueue.Limit)
-	}},
-	{column{title: "PEAK", right: true}, true, func(_ *screen, l *inspection.Listener) string { return optional(l.AcceptQueue.Peak) }},
-	{column{title: "SYN", right: true}, false, func(_ *screen, l *inspection.Listener) string {
-		return queueText(l.SynQueue.Length, l.SynQueue.Limit)
-	}},
-	{column{title: "DISCARDS", right: true}, false, func(_ *screen, l *inspection.Listener) string { return discardsText(l) }},
-	{column{title: "REFUSED", right: true}, false, func(_ *screen, l *inspection.Listener) string { return refusedText(l.Refused) }},
-	{column{title: "LIMIT BY", least: 9}, false, func(_ *screen, l *inspection.Listener) string { return l.LimitBoundBy }},
-	{column{title: "SYN BOUND BY"}, true, func(_ *screen, l *inspection.Listener) string { return l.SynQueue.BoundBy }},
-	{column{title: "KIND"}, true, func(_ *screen, l *inspection.Listener) string { return kindText(l) }},
-	{column{title: "UID", right: true}, true, func(_ *screen, l *inspection.Listener) string { return uidText(l.Owner) }},
-	{column{title: "UNIT"}, true, func(_ *screen, l *inspection.Listener) string { return unitText(l.Owner) }},
-	{column{title: "CONTAINER"}, true, func(_ *screen, l *inspection.Listener) string { return containerText(l.Owner) }},
-	{column{title: "INODE", right: true}, true, func(_ *screen, l *inspection.Listener) string { return strconv.FormatUint(uint64(l.Inode), 10) }},
-	{column{title: "EXE"}, true, func(_ *screen, l *inspection.Listener) string { return exeText(l.Owner) }},
-}
-
 func (s *screen) listeners() {
 	var t table
 	for _, c := range listenerColumns {
-		if s.style.Wide || !c.wide {
+		if c.inspect(s.style.Wide) {
 			t.columns = append(t.columns, c.column)
 		}
 	}
@@ -165,8 +107,8 @@ func (s *screen) listeners() {
 		r := cells[:0:len(t.columns)]
 		cells = cells[len(t.columns):]
 		for _, c := range listenerColumns {
-			if s.style.Wide || !c.wide {
-				r = append(r, c.cell(s, l))
+			if c.inspect(s.style.Wide) {
+				r = append(r, c.cell(s.names, l))
 			}
 		}
 		m := markOf(l)
@@ -184,36 +126,6 @@ func (s *screen) listeners() {
 			s.say("%s %s", m.sign, m.legend)
 		}
 	}
-}
-
-// A mark points at a listener that needs a look.
-type mark struct{ sign, style, legend string }
-
-// The marks, the worst first.
-var (
-	markLoss = mark{"!", styleRed, "lost new connections while it was watched (packets: a client that tries again counts again)"}
-	markMay  = mark{"?", styleRed, "may have lost new connections while it was watched: other listeners come into question, too"}
-	markFull = mark{"#", styleRed, "a queue is full"}
-	markNear = mark{"+", styleYel, "a queue is over three quarters full, or was while it was watched"}
-	markNone = mark{}
-	allMarks = []mark{markLoss, markMay, markFull, markNear}
-)
-
-func markOf(l *inspection.Listener) mark {
-	accept, syn := &l.AcceptQueue, &l.SynQueue
-	longest := uint64(max(accept.Length, value(accept.Peak)))
-	synKnown := syn.Length != nil && syn.Limit != nil && *syn.Limit > 0
-	switch {
-	case loss(l) > 0 && l.Refused.Min > 0:
-		return markLoss
-	case loss(l) > 0:
-		return markMay
-	case accept.Length > accept.Limit, synKnown && *syn.Length >= *syn.Limit:
-		return markFull
-	case 4*longest > 3*accept.Capacity, synKnown && 4*uint64(*syn.Length) > 3*uint64(*syn.Limit):
-		return markNear
-	}
-	return markNone
 }
 
 // window says what the watching showed, and what it does not prove.

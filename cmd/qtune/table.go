@@ -46,33 +46,50 @@ const (
 // write writes the table, no line longer than width unless that is 0.
 func (t *table) write(w *bufio.Writer, width int, colour bool) {
 	widths, gap := t.widths(width)
-	titles := make([]string, len(t.columns))
-	for i, c := range t.columns {
-		titles[i] = c.title
-	}
-	t.line(w, row{cells: titles, style: styleDim}, widths, gap, colour)
+	t.line(w, t.titles(), widths, gap, colour)
 	for _, r := range t.rows {
 		t.line(w, r, widths, gap, colour)
 	}
 }
 
-// widths returns how wide each column is, and the gap between them. When all
-// together are too wide, the columns that may shrink do, the widest first.
-func (t *table) widths(limit int) (widths []int, gap int) {
-	widths = make([]int, len(t.columns))
-	gap = usualGap
+// titles returns the first row.
+func (t *table) titles() row {
+	titles := make([]string, len(t.columns))
 	for i, c := range t.columns {
-		widths[i] = len(c.title)
-		for _, r := range t.rows {
-			widths[i] = max(widths[i], textWidth(r.cells[i]))
+		titles[i] = c.title
+	}
+	return row{cells: titles, style: styleDim}
+}
+
+// widths returns how wide each column is, and the gap between them.
+func (t *table) widths(limit int) (widths []int, gap int) {
+	return fit(t.columns, t.natural(), limit)
+}
+
+// natural returns how wide each column would like to be.
+func (t *table) natural() []int {
+	widths := make([]int, len(t.columns))
+	for i, c := range t.columns {
+		widths[i] = textWidth(c.title)
+	}
+	for _, r := range t.rows {
+		for i, cell := range r.cells {
+			widths[i] = max(widths[i], textWidth(cell))
 		}
 	}
+	return widths
+}
+
+// fit makes columns narrower when all together are wider than limit: those that
+// may shrink do, the widest first.
+func fit(columns []column, widths []int, limit int) (_ []int, gap int) {
+	gap = usualGap
 	if total(widths, gap) > limit && limit > 0 {
 		gap = 1
 	}
 	for total(widths, gap) > limit && limit > 0 {
 		widest := -1
-		for i, c := range t.columns {
+		for i, c := range columns {
 			if c.least > 0 && widths[i] > c.least && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
