@@ -37,7 +37,7 @@ func (c *listenerColumn) inspect(wideTable bool) bool {
 // listenerColumns are the columns from left to right.
 var listenerColumns = []listenerColumn{
 	{column{title: ""}, everywhere, 0, "", func(_ map[uint64]string, l *inspection.Listener) string { return markOf(l).sign }},
-	{column{title: "NETNS", least: 8, keepEnd: true}, everywhere, 5, "netns", func(names map[uint64]string, l *inspection.Listener) string { return names[l.Netns] }},
+	{column{title: "NETNS", least: 8, keepEnd: true}, everywhere, 6, "netns", func(names map[uint64]string, l *inspection.Listener) string { return names[l.Netns] }},
 	{column{title: "LISTENER", least: 12, keepEnd: true}, everywhere, 1, "port", func(_ map[uint64]string, l *inspection.Listener) string { return listenerText(l) }},
 	{column{title: "OWNER", least: 9, keepEnd: true}, everywhere, 3, "owner", func(_ map[uint64]string, l *inspection.Listener) string { return ownerText(l.Owner) }},
 	{column{title: "ACCEPT", right: true}, everywhere, 2, "accept", func(_ map[uint64]string, l *inspection.Listener) string {
@@ -45,11 +45,11 @@ var listenerColumns = []listenerColumn{
 	}},
 	{column{title: "ACCEPT FILL"}, topOnly, 10, "", func(_ map[uint64]string, l *inspection.Listener) string { return acceptBar(l) }},
 	{column{title: "PEAK", right: true}, wide, 9, "", func(_ map[uint64]string, l *inspection.Listener) string { return optional(l.AcceptQueue.Peak) }},
-	{column{title: "SYN", right: true}, everywhere, 7, "syn", func(_ map[uint64]string, l *inspection.Listener) string {
+	{column{title: "SYN", right: true}, everywhere, 5, "syn", func(_ map[uint64]string, l *inspection.Listener) string {
 		return queueText(l.SynQueue.Length, l.SynQueue.Limit)
 	}},
 	{column{title: "SYN FILL"}, topOnly, 11, "", func(_ map[uint64]string, l *inspection.Listener) string { return synBar(l) }},
-	{column{title: "DISCARDS", right: true}, everywhere, 6, "discards", func(_ map[uint64]string, l *inspection.Listener) string { return discardsText(l) }},
+	{column{title: "DISCARDS", right: true}, everywhere, 7, "discards", func(_ map[uint64]string, l *inspection.Listener) string { return discardsText(l) }},
 	{column{title: "REFUSED", right: true}, everywhere, 4, "loss", func(_ map[uint64]string, l *inspection.Listener) string { return refusedText(l.Refused) }},
 	{column{title: "LIMIT BY", least: 9}, everywhere, 8, "", func(_ map[uint64]string, l *inspection.Listener) string { return l.LimitBoundBy }},
 	{column{title: "SYN BOUND BY"}, wide, 14, "", func(_ map[uint64]string, l *inspection.Listener) string { return l.SynQueue.BoundBy }},

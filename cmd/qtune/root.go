@@ -107,7 +107,7 @@ full its two queues are, who set their limit, and whether it loses connections.`
 	f.StringVar(&o.LogFormat, "log-format", "text", "text or json")
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%v", err) })
-	cmd.AddCommand(agentCommand(&o), inspectCommand(&o), explainCommand(&o), recordCommand(&o), selftestCommand(&o), versionCommand())
+	cmd.AddCommand(agentCommand(&o), inspectCommand(&o), topCommand(&o), explainCommand(&o), recordCommand(&o), selftestCommand(&o), versionCommand())
 	return cmd
 }
 

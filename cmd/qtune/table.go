@@ -37,10 +37,12 @@ type row struct {
 const usualGap = 2
 
 const (
-	styleOff = "\x1b[0m"
-	styleRed = "\x1b[31m"
-	styleYel = "\x1b[33m"
-	styleDim = "\x1b[2m"
+	styleOff  = "\x1b[0m"
+	styleRed  = "\x1b[31m"
+	styleYel  = "\x1b[33m"
+	styleDim  = "\x1b[2m"
+	styleBold = "\x1b[1m"
+	styleRev  = "\x1b[7m"
 )
 
 // write writes the table, no line longer than width unless that is 0.
