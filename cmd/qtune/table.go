@@ -31,6 +31,7 @@ type table struct {
 type row struct {
 	cells []string
 	style string // an SGR sequence, "" for none
+	whole bool   // the style reaches to the end of the line
 }
 
 // usualGap is how many columns lie between two cells; one where there is no room.
@@ -112,7 +113,7 @@ func total(widths []int, gap int) int {
 	return sum
 }
 
-// line writes one row; nothing follows its last text.
+// line writes one row; nothing that can be seen follows its last text.
 func (t *table) line(w *bufio.Writer, r row, widths []int, gap int, colour bool) {
 	colour = colour && r.style != ""
 	if colour {
@@ -138,6 +139,9 @@ func (t *table) line(w *bufio.Writer, r row, widths []int, gap int, colour bool)
 			fill += width
 		}
 		pad += fill + gap
+	}
+	if colour && r.whole {
+		w.WriteString(strings.Repeat(" ", max(0, pad-gap)))
 	}
 	if colour {
 		w.WriteString(styleOff)

@@ -22,7 +22,7 @@ type topList struct {
 	losing    int
 }
 
-// build makes the list of the look that is shown.
+// build makes the list of what is shown.
 func (m *topModel) build() {
 	if m.look.in == nil {
 		return
@@ -37,7 +37,7 @@ func (m *topModel) build() {
 	if m.Problems {
 		shown = problemsOnly(l.in)
 	}
-	l.listeners = slices.Clone(shown.Listeners)
+	l.listeners = shown.Listeners // which nobody else has
 	sortListeners(l.listeners, listenerOrders[m.Sort])
 	l.fill(m.Sort, strings.ToLower(m.text))
 	m.list = l
@@ -54,7 +54,10 @@ func (l *topList) fill(order, text string) {
 		}
 	}
 	all := l.listeners
-	l.listeners = all[:0]
+	if text != "" {
+		l.listeners = nil
+	}
+	l.table.rows = make([]row, 0, len(all))
 	cells := make([]string, len(all)*len(listenerColumns))
 	for i := range all {
 		r := cells[:0:len(listenerColumns)]
@@ -66,10 +69,22 @@ func (l *topList) fill(order, text string) {
 			continue
 		}
 		l.table.rows = append(l.table.rows, row{cells: r, style: markOf(&all[i]).style})
-		l.listeners = append(l.listeners, all[i])
+		if text != "" {
+			l.listeners = append(l.listeners, all[i])
+		}
 	}
 	l.natural = l.table.natural()
 	l.natural[0] = 1 // the mark: the table stays where it is when one comes
+}
+
+// renew makes the list of a new look. Its columns get wider and never narrower: a
+// table that moves every second cannot be read.
+func (m *topModel) renew() {
+	before := m.list.natural
+	m.build()
+	for i := range before {
+		m.list.natural[i] = max(m.list.natural[i], before[i])
+	}
 }
 
 // sortedTitle marks the column that the rows are sorted by.

@@ -139,7 +139,7 @@ func (m *topModel) looked(msg lookMsg) tea.Cmd {
 // show shows the newest look.
 func (m *topModel) show() tea.Cmd {
 	m.look = m.newest
-	m.build()
+	m.renew()
 	if m.page != listenerPage {
 		return nil
 	}

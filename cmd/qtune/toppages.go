@@ -7,6 +7,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/qtune/qtune/inspection"
@@ -27,7 +28,13 @@ func (m *topModel) textShown() int {
 // pageShown returns the part of a page that is on the screen.
 func (m *topModel) pageShown(lines []string) []string {
 	from := max(0, min(m.scroll, len(lines)-m.textShown()))
-	return lines[from:min(from+m.textShown(), len(lines))]
+	shown := slices.Clone(lines[from:min(from+m.textShown(), len(lines))])
+	for i, line := range shown {
+		if !strings.Contains(line, "\x1b") { // what is painted was made to fit
+			shown[i] = cutTo(line, m.width)
+		}
+	}
+	return shown
 }
 
 // pageLines returns the page that is open.
@@ -45,7 +52,7 @@ func (m *topModel) pageLines() []string {
 func (m *topModel) helpLines() []string {
 	lines := []string{"Keys", ""}
 	for _, k := range topKeys {
-		lines = append(lines, cut(fmt.Sprintf("  %-7s %s", k.shown, k.long), m.width, false))
+		lines = append(lines, fmt.Sprintf("  %-7s %s", k.shown, k.long))
 	}
 	lines = append(lines, "", "Marks", "")
 	for _, mark := range allMarks {
@@ -63,7 +70,7 @@ func (m *topModel) sentence(text string) []string {
 	lead := text[:len(text)-len(body)]
 	lines := strings.Split(wrap(body, max(m.width-len(lead), 1)), "\n")
 	for i := range lines {
-		lines[i] = cutTo(lead+lines[i], m.width)
+		lines[i] = lead + lines[i]
 	}
 	return lines
 }
@@ -120,7 +127,7 @@ func (m *topModel) fields(l *inspection.Listener) (parts []part) {
 func (m *topModel) courseLines() []string {
 	switch h := m.opened.history; {
 	case m.opened.trouble != nil:
-		return []string{cutTo("No history: "+inspection.Text(m.opened.trouble.Error()), m.width), ""}
+		return []string{"No history: " + inspection.Text(m.opened.trouble.Error()), ""}
 	case h == nil || len(h.Slots) == 0:
 		return []string{"No history yet.", ""}
 	default:
@@ -148,11 +155,5 @@ func (m *topModel) findingLines(l *inspection.Listener) []string {
 		s.say("Nothing was found in %.0f s. That says nothing about a busier moment.", about.Window.Seconds)
 	}
 	s.w.Flush() //nolint:errcheck // a Builder takes everything
-	lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
-	for i := range lines {
-		if !strings.Contains(lines[i], "\x1b") { // a painted one was wrapped
-			lines[i] = cutTo(lines[i], m.width)
-		}
-	}
-	return lines
+	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 }

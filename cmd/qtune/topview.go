@@ -141,7 +141,7 @@ func (m *topModel) rows() []string {
 		}
 		if i == m.cursor {
 			w.WriteByte('>')
-			r.style += styleRev
+			r.style, r.whole = r.style+styleRev, true
 		} else {
 			w.WriteByte(' ')
 		}
