@@ -132,7 +132,10 @@ func (l *topList) fits(width int) (chosen, widths []int, gap int) {
 		widths = make([]int, n)
 		for i, c := range chosen {
 			columns[i], widths[i] = l.table.columns[c], l.natural[c]
-			if columns[i].keepEnd { // a name of a few letters is none
+			switch { // a name of a few letters is none
+			case listenerColumns[c].order == "port":
+				columns[i].least = max(columns[i].least, 2*width/5)
+			case columns[i].keepEnd:
 				columns[i].least = max(columns[i].least, width/5)
 			}
 		}

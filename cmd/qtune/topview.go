@@ -99,6 +99,9 @@ func windowText(w inspection.Window) string {
 	if w.Source == inspection.SourceNone {
 		return "no window yet"
 	}
+	if w.Seconds < 10 {
+		return fmt.Sprintf("the last %.1f s", w.Seconds)
+	}
 	return fmt.Sprintf("the last %.0f s", w.Seconds)
 }
 
