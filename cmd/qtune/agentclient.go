@@ -24,14 +24,23 @@ import (
 // agentSocket is where the agent of this host listens.
 const agentSocket = "/run/qtune/agent.sock"
 
+// unixScheme begins the address of an agent that listens on a unix socket.
+const unixScheme = "unix:"
+
 const (
 	agentTimeout = 2 * time.Second
 	// agentLimit is ten times what an agent answers for ten thousand listeners.
 	agentLimit = 64 << 20
 )
 
-// errNoAgent says that nobody answers at the address of an agent.
-var errNoAgent = errors.New("no agent answers")
+var (
+	// errNoAgent says that nobody answers at the address of an agent.
+	errNoAgent = errors.New("no agent answers")
+	// errNotFound says that somebody does, and knows no such thing.
+	errNotFound = errors.New("404 not found (is it an agent?)")
+	// errNoHistory says that nothing is kept of a listener.
+	errNoHistory = errors.New("nothing is kept of this listener")
+)
 
 // An agentClient asks an agent for what it knows.
 type agentClient struct {
@@ -56,14 +65,14 @@ func newAgentClient(address string) (*agentClient, error) {
 	}
 	c := &agentClient{base: u, http: &http.Client{Transport: transport, Timeout: agentTimeout}, name: inspection.Text(u.Redacted())}
 	switch {
-	case u.Scheme == "unix" && u.Host == "" && u.Path+u.Opaque != "":
+	case u.Scheme+":" == unixScheme && u.Host == "" && u.Path+u.Opaque != "":
 		path := u.Path + u.Opaque
 		transport.Proxy = nil
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", path)
 		}
 		c.base = &url.URL{Scheme: "http", Host: "localhost"}
-		c.name = "unix:" + inspection.Text(path)
+		c.name = unixScheme + inspection.Text(path)
 	case (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && u.Fragment == "":
 	default:
 		return nil, usageError("--agent %s: want http://HOST:PORT, https://HOST:PORT or unix:PATH", c.name)
@@ -87,7 +96,11 @@ func (c *agentClient) inspection(ctx context.Context) (*inspection.Inspection, e
 // history returns the course of one listener.
 func (c *agentClient) history(ctx context.Context, id listenerID) (*inspection.History, error) {
 	h := &inspection.History{}
-	if err := c.get(ctx, h, "api", "v1", "listeners", strconv.FormatUint(id.netns, 10), id.cookie, "history"); err != nil {
+	err := c.get(ctx, h, "api", "v1", "listeners", strconv.FormatUint(id.netns, 10), id.cookie, "history")
+	if errors.Is(err, errNotFound) {
+		return nil, errNoHistory
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := c.checkKind(h.APIVersion, h.Kind, inspection.KindHistory); err != nil {
@@ -114,14 +127,17 @@ func (c *agentClient) get(ctx context.Context, into any, path ...string) error {
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {
-		var about *url.Error
-		if errors.As(err, &about) {
+		if about, ok := errors.AsType[*url.Error](err); ok {
 			err = about.Err // without the address: c.name has it
 		}
 		return fmt.Errorf("ask the agent at %s: %w: %w", c.name, errNoAgent, err)
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
+	switch answer.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotFound:
+		return fmt.Errorf("ask the agent at %s for /%s: %w", c.name, strings.Join(path, "/"), errNotFound)
+	default:
 		return fmt.Errorf("ask the agent at %s for /%s: %s%s", c.name, strings.Join(path, "/"),
 			inspection.Text(answer.Status), statusHint(answer.StatusCode))
 	}
@@ -143,8 +159,6 @@ func statusHint(status int) string {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return " (user and password go into the URL: https://USER:PASSWORD@HOST:PORT)"
-	case http.StatusNotFound:
-		return " (is it an agent?)"
 	case http.StatusServiceUnavailable:
 		return " (it has only just begun)"
 	}

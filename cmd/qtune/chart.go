@@ -20,6 +20,7 @@ type plot struct {
 	slots         []inspection.Slot
 	top           uint64 // the value of the uppermost line
 	limit         uint64
+	lost          uint64 // packets refused in all slots, at most
 	width, height int
 	each          int // columns a slot has
 	margin        int // for the scale at the left
@@ -42,6 +43,9 @@ func chart(h *inspection.History, width, height int, colour bool) []string {
 	p.width = max(width-p.margin, 1)
 	p.each = max(1, min(p.width/topSlots, 3))
 	p.slots = h.Slots[max(0, len(h.Slots)-p.width/p.each):]
+	for _, s := range p.slots {
+		p.lost += s.Refused
+	}
 	lines := []string{cutTo(p.title(longest), width)}
 	for line := height - 1; line >= 0; line-- {
 		lines = append(lines, p.line(line))
@@ -53,12 +57,8 @@ func chart(h *inspection.History, width, height int, colour bool) []string {
 // title says what is drawn.
 func (p *plot) title(longest uint64) string {
 	text := fmt.Sprintf("accept queue, the longest of each slot: %d, limit %d", longest, p.limit)
-	var refused uint64
-	for _, s := range p.slots {
-		refused += s.Refused
-	}
-	if refused > 0 {
-		text += fmt.Sprintf("; × refused: at most %d", refused)
+	if p.lost > 0 {
+		text += fmt.Sprintf("; × refused: at most %d", p.lost)
 	}
 	return text
 }
@@ -130,16 +130,15 @@ func (p *plot) eighths(value uint64) int {
 func (p *plot) refused() string {
 	var b strings.Builder
 	b.WriteString(p.label("") + strings.Repeat(" ", p.width-len(p.slots)*p.each))
-	any := false
 	for _, s := range p.slots {
 		sign := " "
 		if s.Refused > 0 {
-			sign, any = "×", true
+			sign = "×"
 		}
 		b.WriteString(strings.Repeat(sign, p.each))
 	}
 	line := strings.TrimRight(b.String(), " ")
-	if any && p.colour {
+	if p.lost > 0 && p.colour {
 		return styleRed + line + styleOff
 	}
 	return line

@@ -47,9 +47,9 @@ the last 60 looks being its window; reading takes at most a tenth of a CPU, so t
 on a very large host looks come less often than --interval asks. The head says which
 of the two it was. With --host a recording is played.
 
-What an agent shows of a stranger's host is as true as the agent is: user and password go
-into the URL (https://USER:PASSWORD@HOST:PORT), where other users of this machine can see
-them.`,
+User and password of an agent go into its URL (https://USER:PASSWORD@HOST:PORT), where
+other users of this machine can see them. Its certificate must be one that this host
+trusts, or that the file named by SSL_CERT_FILE does.`,
 		Example: `  sudo qtune top
   sudo qtune top --port 443 --sort accept   # one port, the fullest first
   sudo qtune top --problems                 # only what is wrong
@@ -74,7 +74,7 @@ them.`,
 }
 
 func (o *topOptions) run(ctx context.Context) error {
-	search, err := o.selection.search(o.Global, o.Deep)
+	search, err := o.search(o.Global, o.Deep)
 	if err != nil {
 		return err
 	}
@@ -105,5 +105,8 @@ func (o *topOptions) run(ctx context.Context) error {
 	if err != nil && (ctx.Err() == nil || !errors.Is(err, tea.ErrProgramKilled)) {
 		return err
 	}
-	return end.(topModel).fatal
+	if m, ok := end.(topModel); ok {
+		return m.fatal
+	}
+	return nil
 }

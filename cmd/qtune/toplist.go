@@ -27,7 +27,7 @@ func (m *topModel) build() {
 	if m.look.in == nil {
 		return
 	}
-	l := topList{in: m.selection.Filter.of(m.look.in), names: netnsNames(m.look.in)}
+	l := topList{in: m.Filter.of(m.look.in), names: netnsNames(m.look.in)}
 	for i := range l.in.Listeners {
 		if loss(&l.in.Listeners[i]) > 0 {
 			l.losing++

@@ -111,7 +111,7 @@ func TestTopSays(t *testing.T) {
 		{"that a history is missing", func(s *session) {
 			s.press("<enter>")
 			s.tell(historyMsg{listenerID{1, fmt.Sprintf("%016x", 1)}, nil, errNoHistory})
-		}, "No history: the listener is gone"},
+		}, "No history: nothing is kept of this listener"},
 		{"what is pasted, without what moves a cursor", func(s *session) { s.press("/"); s.tell(tea.PasteMsg{Content: "a\x1b[2J\nb"}) }, "/a[2Jb_"},
 	}
 	for _, tt := range tests {

@@ -82,8 +82,8 @@ func TestTopAsksTheAgentOfThisHost(t *testing.T) {
 			if h, err := l.history(id); err != nil || h.Cookie != id.cookie || h.Netns != id.netns {
 				t.Errorf("history of %v = %+v, %v", id, h, err)
 			}
-			if _, err := l.history(listenerID{9, id.cookie}); err == nil || !strings.Contains(err.Error(), "404") {
-				t.Errorf("history of a listener that there is not: %v, want 404", err)
+			if _, err := l.history(listenerID{9, id.cookie}); !errors.Is(err, errNoHistory) {
+				t.Errorf("history of a listener that there is not: %v, want %v", err, errNoHistory)
 			}
 		}
 	}
@@ -110,6 +110,26 @@ func TestTopReadsTheKernelWhereNoAgentAnswers(t *testing.T) {
 				t.Errorf("source = %v, want %v", err, errNoAgent)
 			}
 		})
+	}
+}
+
+func TestTopRefusesWhatAnAgentCannotDo(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*topOptions)
+		search host.Search
+	}{
+		{"a recording", func(o *topOptions) { o.Global.Host = "x" }, host.Search{}},
+		{"a search as deep as this one", func(o *topOptions) { o.Deep = true }, host.Search{}},
+		{"SYN queues counted otherwise", func(o *topOptions) { o.syn = collector.SynAll }, host.Search{}},
+		{"a path on another host", func(*topOptions) {}, host.Search{Path: "/run/netns/blue"}},
+	}
+	for _, tt := range tests {
+		o := topTest("", "http://127.0.0.1:1")
+		tt.change(&o)
+		if s, err := o.source(t.Context(), tt.search); !errors.Is(err, errUsage) {
+			t.Errorf("%s: %T, %v, want a usage error", tt.name, s, err)
+		}
 	}
 }
 
