@@ -31,20 +31,17 @@ type plot struct {
 // mark below the slots in which packets of new connections were refused.
 func chart(h *inspection.History, width, height int, colour bool) []string {
 	p := plot{limit: uint64(h.Limit), height: height, colour: colour}
-	var longest uint64
-	for _, s := range h.Slots {
-		longest = max(longest, uint64(s.Peak))
-	}
-	p.top = max(p.limit+1, longest)
-	if 8*longest < p.limit { // a queue of 3 is nothing to see below a limit of 4096
-		p.top = max(2*longest, 8)
-	}
-	p.margin = len(strconv.FormatUint(p.top, 10)) + 1
+	p.margin = len(strconv.FormatUint(max(p.limit+1, longestOf(h.Slots)), 10)) + 1
 	p.width = max(width-p.margin, 1)
 	p.each = max(1, min(p.width/topSlots, 3))
 	p.slots = h.Slots[max(0, len(h.Slots)-p.width/p.each):]
 	for _, s := range p.slots {
 		p.lost += s.Refused
+	}
+	longest := longestOf(p.slots)
+	p.top = max(p.limit+1, longest)
+	if 8*longest < p.limit { // a queue of 3 is nothing to see below a limit of 4096
+		p.top = min(p.top, max(2*longest, 8))
 	}
 	lines := []string{cutTo(p.title(longest), width)}
 	for line := height - 1; line >= 0; line-- {
@@ -52,6 +49,13 @@ func chart(h *inspection.History, width, height int, colour bool) []string {
 	}
 	lines = append(lines, p.refused())
 	return append(lines, p.axis())
+}
+
+func longestOf(slots []inspection.Slot) (longest uint64) {
+	for _, s := range slots {
+		longest = max(longest, uint64(s.Peak))
+	}
+	return longest
 }
 
 // title says what is drawn.
