@@ -70,7 +70,7 @@ func TestTopCursor(t *testing.T) {
 		{"goes to the last", func(s *session) { s.press("G") }, "100"},
 		{"comes back", func(s *session) { s.press("Gg") }, "1"},
 		{"stays on its listener when another is worse", func(s *session) { s.press("jj"); s.tell(lookMsg{crowd(100, full), nil}) }, "3"},
-		{"stays on its listener when sorted anew", func(s *session) { s.press("jjs") }, "3"},
+		{"stays on its listener when sorted anew", func(s *session) { s.tell(lookMsg{crowd(100, full), nil}); s.press("js") }, "1"},
 		{"at home it stays on the first", func(s *session) { s.tell(lookMsg{crowd(100, full), nil}) }, "40"},
 		{"stays in its row when its listener goes", func(s *session) { s.press("G"); s.tell(lookMsg{crowd(99, nil), nil}) }, "99"},
 		{"stays on its listener on a smaller screen", func(s *session) { s.press("G"); s.tell(tea.WindowSizeMsg{Width: 60, Height: 9}) }, "100"},

@@ -297,7 +297,10 @@ func TestSlidingWindowForgets(t *testing.T) {
 	begin := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var early look
 	for i := range 2 * topSlots {
-		s.add(&tcpq.Snapshot{Time: begin.Add(time.Duration(i) * time.Second)})
+		s.add(&tcpq.Snapshot{
+			Time:       begin.Add(time.Duration(i) * time.Second),
+			Namespaces: []tcpq.Namespace{{ID: tcpq.NetnsID{Inode: 1}, Listed: true, Listeners: []tcpq.Listener{{Cookie: 5}}}},
+		})
 		if i == 5 {
 			early = s.look("", true)
 		}
@@ -305,8 +308,9 @@ func TestSlidingWindowForgets(t *testing.T) {
 	if got := s.window.Duration(); got != topSlots*time.Second {
 		t.Errorf("the window is %v, want %d s", got, topSlots)
 	}
-	if early.in.Window.Seconds != 5 {
-		t.Errorf("an early look has a window of %v s now, want 5", early.in.Window.Seconds)
+	h, err := early.history(listenerID{1, "0000000000000005"})
+	if err != nil || len(h.Slots) != 5 || h.Slots[4].Time != begin.Add(5*time.Second) {
+		t.Errorf("an early look has the history %+v, %v now, want its own 5 slots", h, err)
 	}
 }
 
