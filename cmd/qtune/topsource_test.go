@@ -310,7 +310,7 @@ func TestSlidingWindowForgets(t *testing.T) {
 	}
 	h, err := early.history(listenerID{1, "0000000000000005"})
 	if err != nil || len(h.Slots) != 5 || h.Slots[4].Time != begin.Add(5*time.Second) {
-		t.Errorf("an early look has the history %+v, %v now, want its own 5 slots", h, err)
+		t.Errorf("an early look has a history of %d slots now, %v, want its own 5", len(h.Slots), err)
 	}
 }
 
