@@ -21,14 +21,12 @@ import (
 	"github.com/qtune/qtune/inspection"
 )
 
-// agentSocket is where the agent of this host listens.
-const agentSocket = "/run/qtune/agent.sock"
-
 // unixScheme begins the address of an agent that listens on a unix socket.
 const unixScheme = "unix:"
 
 const (
-	agentTimeout = 2 * time.Second
+	agentTimeout  = 2 * time.Second  // until an agent begins to answer
+	agentPatience = 10 * time.Second // until it has
 	// agentLimit is ten times what an agent answers for ten thousand listeners.
 	agentLimit = 64 << 20
 )
@@ -44,9 +42,10 @@ var (
 
 // An agentClient asks an agent for what it knows.
 type agentClient struct {
-	base *url.URL
-	http *http.Client
-	name string // of the agent, for people: without a password
+	base  *url.URL
+	http  *http.Client
+	limit int64  // of an answer, in bytes
+	name  string // of the agent, for people: without a password
 }
 
 // newAgentClient returns a client of the agent at http://HOST:PORT,
@@ -63,7 +62,7 @@ func newAgentClient(address string) (*agentClient, error) {
 		ResponseHeaderTimeout: agentTimeout,
 		MaxIdleConns:          1,
 	}
-	c := &agentClient{base: u, http: &http.Client{Transport: transport, Timeout: agentTimeout}, name: inspection.Text(u.Redacted())}
+	c := &agentClient{base: u, http: &http.Client{Transport: transport, Timeout: agentPatience}, limit: agentLimit, name: inspection.Text(u.Redacted())}
 	switch {
 	case u.Scheme+":" == unixScheme && u.Host == "" && u.Path+u.Opaque != "":
 		path := u.Path + u.Opaque
@@ -141,12 +140,12 @@ func (c *agentClient) get(ctx context.Context, into any, path ...string) error {
 		return fmt.Errorf("ask the agent at %s for /%s: %s%s", c.name, strings.Join(path, "/"),
 			inspection.Text(answer.Status), statusHint(answer.StatusCode))
 	}
-	b, err := io.ReadAll(io.LimitReader(answer.Body, agentLimit+1))
+	b, err := io.ReadAll(io.LimitReader(answer.Body, c.limit+1))
 	switch {
 	case err != nil:
 		return fmt.Errorf("read what the agent at %s answers: %w", c.name, err)
-	case len(b) > agentLimit:
-		return fmt.Errorf("the agent at %s answers more than %d MiB", c.name, agentLimit>>20)
+	case int64(len(b)) > c.limit:
+		return fmt.Errorf("the agent at %s answers more than %d MiB", c.name, c.limit>>20)
 	}
 	if err := json.NewDecoder(bytes.NewReader(b)).Decode(into); err != nil {
 		return fmt.Errorf("read what the agent at %s answers: is it an agent? %w", c.name, err)

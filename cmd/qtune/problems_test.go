@@ -72,7 +72,7 @@ func TestNoProblemsInJSON(t *testing.T) {
 	in := troubled()
 	in.Findings = []inspection.Finding{}
 	var got map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(screenOf(t, in, inspectOptions{Problems: true, Output: "json"})), &got); err != nil {
+	if err := json.Unmarshal([]byte(screenOf(t, in, inspectOptions{selection: selection{Problems: true}, Output: "json"})), &got); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"listeners", "findings"} {
@@ -93,25 +93,25 @@ func TestWhatIsLeftOut(t *testing.T) {
 	}{
 		{
 			"a listener without a problem, in a namespace that has one",
-			inspectOptions{Problems: true, Filter: filter{Port: 81}},
+			inspectOptions{selection: selection{Problems: true, Filter: filter{Port: 81}}},
 			[]string{"0 of 1 listener with a problem", "CRITICAL: the SYN queue is full", "blue"},
 			[]string{unmatched, "overflows", "info:", "Before that"},
 		},
 		{
 			"no listener on that port, and it may have been the one that was full",
-			inspectOptions{Problems: true, Filter: filter{Port: 82}},
+			inspectOptions{selection: selection{Problems: true, Filter: filter{Port: 82}}},
 			[]string{unmatched, "Not shown: 1 problem that no listener could be named for."},
 			[]string{"CRITICAL", "in the past"},
 		},
 		{
 			"the same in a ticket",
-			inspectOptions{Brief: true, Filter: filter{Port: 82}},
+			inspectOptions{selection: selection{Filter: filter{Port: 82}}, Brief: true},
 			[]string{unmatched, "Not shown: 1 problem"},
 			[]string{"Nothing in", "overflows"},
 		},
 		{
 			"nothing is hidden where something matches",
-			inspectOptions{Filter: filter{PID: 9}},
+			inspectOptions{selection: selection{Filter: filter{PID: 9}}},
 			[]string{"CRITICAL: the accept queue overflows", "CRITICAL: the SYN queue is full", "info:"},
 			[]string{unmatched, "Not shown", "in the past"},
 		},

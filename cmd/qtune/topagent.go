@@ -55,12 +55,13 @@ func (s *agentSource) next(ctx context.Context) (look, error) {
 		s.pace.due = time.Now().Add(s.pace.interval)
 		return first, nil
 	}
-	done, err := s.pace.wait(ctx)
-	if err != nil {
+	if err := s.pace.wait(ctx); err != nil {
 		return look{}, err
 	}
-	defer done()
-	return s.look(ctx)
+	began := time.Now()
+	l, err := s.look(ctx)
+	s.pace.took(time.Since(began))
+	return l, err
 }
 
 func (s *agentSource) look(ctx context.Context) (look, error) {

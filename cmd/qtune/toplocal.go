@@ -14,24 +14,25 @@ import (
 )
 
 const (
-	// everything is how often namespaces, sysctls and owners are read anew.
-	everything = 15 * time.Second
-	// newcomers is how long the owner of a new listener waits to be named.
-	newcomers = 3 * time.Second
-	// localRest keeps a look each --interval below a tenth of a CPU.
+	// discovery is how often new namespaces and listeners are looked for. Known
+	// ones are looked up in between.
+	discovery = 5 * time.Second
+	// sysctls is how often those are read.
+	sysctls = 30 * time.Second
+	// localRest keeps looks each --interval below a tenth of a CPU, and
+	// discoveries, too.
 	localRest = 9
 )
 
 // A localSource reads the kernel of this host.
 type localSource struct {
-	host      collector.Host
-	search    host.Search
 	collector *collector.Collector
-	pace      pace
 	sliding   sliding
 	found     host.Found
-	full      time.Time // when everything was read
-	unnamed   map[uint64]*tcpq.Owner
+
+	looks       pace
+	discoveries time.Time // when the next is due
+	sysctls     time.Time
 }
 
 func (o *topOptions) localSource(search host.Search) (source, error) {
@@ -40,18 +41,15 @@ func (o *topOptions) localSource(search host.Search) (source, error) {
 		return nil, err
 	}
 	return &localSource{
-		host: h, search: search,
 		collector: collector.New(h, collector.Options{Search: search, Syn: o.syn, Log: o.Global.Log}),
-		pace:      pace{interval: o.Interval, rest: localRest, due: time.Now()},
+		looks:     pace{interval: o.Interval, rest: localRest, due: time.Now()},
 	}, nil
 }
 
 func (s *localSource) next(ctx context.Context) (look, error) {
-	done, err := s.pace.wait(ctx)
-	if err != nil {
+	if err := s.looks.wait(ctx); err != nil {
 		return look{}, err
 	}
-	defer done()
 	cur, err := s.read(ctx)
 	if err != nil {
 		return look{}, err
@@ -63,53 +61,26 @@ func (s *localSource) next(ctx context.Context) (look, error) {
 	return s.sliding.look("this kernel", true), nil
 }
 
-// read reads what changes, and now and then everything.
+// read reads what changes, and now and then more.
 func (s *localSource) read(ctx context.Context) (*tcpq.Snapshot, error) {
-	age := time.Since(s.full)
-	if s.sliding.last == nil || age > everything || age > newcomers && s.strangers() {
-		return s.readAll(ctx)
+	began := time.Now()
+	if began.Before(s.discoveries) {
+		defer func() { s.looks.took(time.Since(began)) }()
+		return s.collector.Pass(ctx, s.found, s.sliding.last, 0)
 	}
-	cur, err := s.collector.Sample(ctx, s.found, s.sliding.last)
+	defer func() {
+		s.looks.took(0) // looks need not wait for what is done seldom
+		s.discoveries = time.Now().Add(max(discovery, localRest*time.Since(began)))
+	}()
+	found, err := s.collector.Find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.each(cur, func(l *tcpq.Listener) {
-		if l.Owner == nil {
-			l.Owner = s.unnamed[l.Cookie]
-		}
-	})
-	return cur, nil
-}
-
-func (s *localSource) readAll(ctx context.Context) (*tcpq.Snapshot, error) {
-	cur, err := s.collector.Snapshot(ctx, s.sliding.last)
-	if err != nil {
-		return nil, err
+	s.found = found
+	work := collector.Dump | collector.Owners
+	if !began.Before(s.sysctls) {
+		work |= collector.Sysctls
+		s.sysctls = began.Add(sysctls)
 	}
-	if s.found, err = s.host.Namespaces(ctx, s.search); err != nil {
-		return nil, err
-	}
-	s.full = time.Now()
-	s.unnamed = map[uint64]*tcpq.Owner{}
-	s.each(cur, func(l *tcpq.Listener) {
-		if l.Owner != nil && l.Owner.Unfound != tcpq.Found {
-			s.unnamed[l.Cookie] = l.Owner
-		}
-	})
-	return cur, nil
-}
-
-// strangers reports whether there are listeners whose owner was not looked for.
-func (s *localSource) strangers() bool {
-	found := false
-	s.each(s.sliding.last, func(l *tcpq.Listener) { found = found || l.Owner == nil && l.Inode != 0 })
-	return found
-}
-
-func (*localSource) each(s *tcpq.Snapshot, do func(*tcpq.Listener)) {
-	for i := range s.Namespaces {
-		for j := range s.Namespaces[i].Listeners {
-			do(&s.Namespaces[i].Listeners[j])
-		}
-	}
+	return s.collector.Pass(ctx, found, s.sliding.last, work)
 }

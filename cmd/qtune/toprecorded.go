@@ -40,11 +40,10 @@ func (s *recordedSource) next(ctx context.Context) (look, error) {
 		<-ctx.Done()
 		return look{}, ctx.Err()
 	}
-	done, err := s.pace.wait(ctx)
-	if err != nil {
+	if err := s.pace.wait(ctx); err != nil {
 		return look{}, err
 	}
-	defer done()
+	s.pace.took(0)
 	s.recording.Seek(s.step)
 	cur, err := s.read(ctx)
 	if err != nil {

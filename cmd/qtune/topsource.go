@@ -60,25 +60,22 @@ type pace struct {
 	due      time.Time
 }
 
-// wait waits until the next look is due, and returns how the pace goes on after
-// it: whoever looks calls done.
-func (p *pace) wait(ctx context.Context) (done func(), err error) {
+// wait waits until the next look is due.
+func (p *pace) wait(ctx context.Context) error {
 	timer := time.NewTimer(time.Until(p.due))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	case <-timer.C:
+		return nil
 	}
-	began := time.Now()
-	return func() {
-		now := time.Now()
-		p.due = p.due.Add(p.interval)
-		if least := now.Add(time.Duration(p.rest) * now.Sub(began)); p.due.Before(least) {
-			p.due = least
-		}
-		if p.due.Before(now) {
-			p.due = now
-		}
-	}, nil
+}
+
+// took says how long a look took that has just ended.
+func (p *pace) took(d time.Duration) {
+	p.due = p.due.Add(p.interval)
+	if least := time.Now().Add(time.Duration(p.rest) * d); p.due.Before(least) {
+		p.due = least
+	}
 }

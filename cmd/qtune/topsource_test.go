@@ -157,7 +157,7 @@ func TestAgentErrorsTeach(t *testing.T) {
 					return
 				}
 			}
-		}, "more than 64 MiB"},
+		}, "more than 1 MiB"},
 		{"silent", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no agent answers"},
 		{"a status that moves the cursor", func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := w.(http.Hijacker).Hijack()
@@ -176,6 +176,7 @@ func TestAgentErrorsTeach(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			c.limit = 1 << 20
 			_, err = c.inspection(t.Context())
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("%v, want an error with %q and without the password", err, tt.want)
@@ -324,7 +325,7 @@ func TestKernelTopSeesLoss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	// until looks again until a listener is as it should be.
 	until := func(what string, port uint16, ok func(*inspection.Listener) bool) (look, inspection.Listener) {
