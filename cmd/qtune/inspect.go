@@ -28,6 +28,7 @@ type inspectOptions struct {
 	Global *globalOptions
 
 	selection
+	Agent  string
 	For    time.Duration
 	Syn    string
 	Deep   bool
@@ -37,10 +38,13 @@ type inspectOptions struct {
 	DetailedExitCode bool
 
 	Out, Err io.Writer
+
+	forGiven bool
+	socket   string // of the agent of this host
 }
 
 func inspectCommand(global *globalOptions) *cobra.Command {
-	o := inspectOptions{Global: global}
+	o := inspectOptions{Global: global, socket: agentSocket}
 	cmd := &cobra.Command{
 		Use:   "inspect",
 		Short: "Show every TCP listener with its two queues, its limit and its owner",
@@ -49,10 +53,12 @@ and SYN queue (length/limit), the packets discarded for it, how many of its new
 connections the kernel refused meanwhile, who set its limit and who owns it. Then
 what was found, with its evidence and its remedy; explain CODE says more of it.
 
-By default it watches for one second; Ctrl-C ends that early and shows what was
-seen. --for 0 takes one snapshot and tells no rates. As root it sees everything;
-otherwise it shows what you may see and says what is missing.`,
-		Example: `  sudo qtune inspect                        # every listener, watched for 1 s
+When an agent runs on this host it is asked for its last ten minutes. Otherwise, or
+with --for, inspect watches itself, for one second by default; Ctrl-C ends that
+early and shows what was seen. --for 0 takes one snapshot and tells no rates. As
+root it sees everything; otherwise it shows what you may see and says what is
+missing.`,
+		Example: `  sudo qtune inspect                        # every listener
   sudo qtune inspect --for 30s --sort loss  # watch longer, the worst first
   sudo qtune inspect --port 443 -o wide     # one port in all namespaces
   sudo qtune inspect --pod shop/cart-0      # one pod
@@ -62,6 +68,7 @@ otherwise it shows what you may see and says what is missing.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Out, o.Err = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			o.forGiven = cmd.Flags().Changed("for")
 			if err := noZero(cmd.Flags()); err != nil {
 				return err
 			}
@@ -70,6 +77,7 @@ otherwise it shows what you may see and says what is missing.`,
 	}
 	f := cmd.Flags()
 	o.bind(f, "netns")
+	f.StringVar(&o.Agent, "agent", "", "the agent to ask: http://HOST:PORT, https://HOST:PORT or unix:PATH; none: look yourself (default: this host's, when it answers)")
 	f.DurationVar(&o.For, "for", time.Second, "watch for this long; 0 takes one snapshot")
 	bindReading(f, &o.Syn, &o.Deep)
 	f.StringVarP(&o.Output, "output", "o", "table", "table, wide, json or yaml")
@@ -93,7 +101,10 @@ func inspect(ctx context.Context, o inspectOptions) error {
 	if err != nil {
 		return err
 	}
-	in, err := o.read(ctx, search)
+	in, err := o.askAgent(ctx, search)
+	if in == nil && err == nil {
+		in, err = o.read(ctx, search)
+	}
 	if err != nil {
 		return err
 	}

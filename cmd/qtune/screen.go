@@ -81,7 +81,10 @@ func (s *screen) say(format string, args ...any) {
 
 func (s *screen) head() {
 	when := fmt.Sprintf("watched for %.1f s", s.in.Window.Seconds)
-	if s.in.Window.Source == inspection.SourceNone {
+	switch s.in.Window.Source {
+	case inspection.SourceAgent:
+		when = fmt.Sprintf("watched by its agent for %.0f s until %s", s.in.Window.Seconds, s.in.Time.UTC().Format("15:04:05 MST"))
+	case inspection.SourceNone:
 		when = "one snapshot"
 	}
 	listeners := count(len(s.in.Listeners), "listener")

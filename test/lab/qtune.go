@@ -84,20 +84,20 @@ type Run struct {
 // Go starts `qtune inspect` with arguments and does not wait for it.
 func Go(t testing.TB, args ...string) *Run {
 	t.Helper()
-	return startRun(t, nil, append([]string{Binary(t), "inspect"}, args...))
+	return startRun(t, nil, append([]string{Binary(t), "inspect", "--agent", "none"}, args...))
 }
 
 // GoAs is [Go] as another user, of no group and without any capability.
 func GoAs(t testing.TB, uid uint32, args ...string) *Run {
 	t.Helper()
 	return startRun(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}},
-		append([]string{Binary(t), "inspect"}, args...))
+		append([]string{Binary(t), "inspect", "--agent", "none"}, args...))
 }
 
 // GoIn is [Go] in a child process with namespaces of its own.
 func GoIn(t testing.TB, p Process, args ...string) *Run {
 	t.Helper()
-	p.Exec = append([]string{Binary(t), "inspect"}, args...)
+	p.Exec = append([]string{Binary(t), "inspect", "--agent", "none"}, args...)
 	r := &Run{t: t, cmd: command(t, exec.CommandContext(t.Context(), "/proc/self/exe"), p)}
 	r.start()
 	return r
