@@ -234,7 +234,7 @@ func raw(t *testing.T, address, text string) net.Conn {
 // the connection, and serves on.
 func TestRawRequests(t *testing.T) {
 	in := hostOf(1, 1)
-	e := newExporter(t, &aSource{in: in}, Options{})
+	e := newExporter(t, &aSource{in: in}, Options{Limits: Limits{Header: time.Hour}}) // so no time limit ends it
 	address := start(t, e, Web{})
 	tests := []struct {
 		name, send string
