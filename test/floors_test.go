@@ -35,7 +35,7 @@ var floors = []struct {
 	{"2", []string{"collector", "sysctl"}},
 	{"3", []string{"advisor", "selftest"}},
 	{"3+", []string{"inspection"}},
-	{"4", []string{"exporter", "tuner"}},
+	{"4", []string{"exporter", "exporter/page", "tuner"}},
 	{"5", []string{"agent"}},
 	{"6", []string{"cmd/qtune"}},
 }
