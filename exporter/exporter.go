@@ -54,7 +54,7 @@ type Options struct {
 	Series               Series // all
 
 	Pprof  bool         // serve /debug/pprof/
-	Page   http.Handler // the status page at / and /static/; nil: a few words
+	Page   http.Handler // the status page at /, /listener/ and /static/; nil: a few words
 	Limits Limits
 	Log    *slog.Logger // required
 }

@@ -26,6 +26,7 @@ func (e *Exporter) Handler() http.Handler {
 	mux.HandleFunc("/-/ready", e.ready)
 	if e.o.Page != nil {
 		mux.Handle("/{$}", e.o.Page)
+		mux.Handle("/listener/", e.o.Page)
 		mux.Handle("/static/", e.o.Page)
 	} else {
 		mux.HandleFunc("/{$}", landing)

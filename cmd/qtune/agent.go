@@ -17,6 +17,7 @@ import (
 
 	"github.com/qtune/qtune/agent"
 	"github.com/qtune/qtune/exporter"
+	"github.com/qtune/qtune/exporter/page"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
 	"github.com/qtune/qtune/policy"
@@ -145,6 +146,7 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 		},
 	})
 	o.Exporter.Version, o.Exporter.Log = version, log
+	o.Exporter.Page = page.Handler(watcher, version)
 	if exp, err = exporter.New(watcher, o.Exporter); err != nil {
 		return err
 	}
