@@ -216,7 +216,7 @@ func (a *Agent) look(ctx context.Context, began time.Time, work collector.Work) 
 }
 
 func (a *Agent) describe() *inspection.Agent {
-	sampling, activities := a.sampler.describe()
+	sampling, activities := a.sampler.Describe()
 	for _, act := range []*activity{&a.step, &a.dump, &a.sysctls} {
 		activities = append(activities, act.shown())
 	}

@@ -257,7 +257,8 @@ func newPlace(ns *host.Namespace, n *tcpq.Namespace, before *place) *place {
 	return p
 }
 
-func (s *Sampler) describe() (inspection.Sampling, []inspection.Activity) {
+// Describe says how sampling goes, and what it costs.
+func (s *Sampler) Describe() (inspection.Sampling, []inspection.Activity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return inspection.Sampling{
