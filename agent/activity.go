@@ -7,8 +7,6 @@ package agent
 import (
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/qtune/qtune/inspection"
 )
 
@@ -45,19 +43,4 @@ func (a *activity) shown() inspection.Activity {
 	return inspection.Activity{
 		Name: a.name, PeriodSeconds: a.period.Seconds(), GapSeconds: a.gap().Seconds(), CPUSeconds: a.cost.Seconds(),
 	}
-}
-
-// cpuTime returns the CPU time that this process has used. What it answered to
-// scrapers meanwhile is in it: a budget errs to doing less.
-func cpuTime() time.Duration { return clock(unix.CLOCK_PROCESS_CPUTIME_ID) }
-
-// threadTime returns the CPU time that the calling thread has used.
-func threadTime() time.Duration { return clock(unix.CLOCK_THREAD_CPUTIME_ID) }
-
-func clock(id int32) time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(id, &t); err != nil {
-		return 0 // it cannot fail
-	}
-	return time.Duration(t.Nano())
 }

@@ -36,9 +36,3 @@ func TestActivity(t *testing.T) {
 		}
 	}
 }
-
-func TestCPUTimes(t *testing.T) {
-	if thread, all := threadTime(), cpuTime(); thread <= 0 || all < thread {
-		t.Errorf("threadTime() = %v, cpuTime() = %v", thread, all)
-	}
-}

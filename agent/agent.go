@@ -79,7 +79,7 @@ type Agent struct {
 	sampler   *Sampler
 	started   time.Time
 
-	step, dump, sysctls activity
+	step, dump, sysctls, owners activity
 	course              course
 	ledger              *ledger
 	news                news
@@ -104,7 +104,7 @@ func New(live *host.Live, o Options) *Agent {
 		opts: o, live: live,
 		collector: collector.New(live, collector.Options{Syn: o.Syn, Log: o.Log}),
 		sampler:   NewSampler(live, o.Step/samplesPerStep, o.MaxSampleHz, o.CPUShare),
-		step:      do("step", o.Step), dump: do("dump", stepsPerDump*o.Step), sysctls: do("sysctls", stepsPerSysctl*o.Step),
+		step:      do("step", o.Step), dump: do("dump", stepsPerDump*o.Step), sysctls: do("sysctls", stepsPerSysctl*o.Step), owners: do("owners", o.Step),
 		course: course{slot: stepsPerSlot * o.Step},
 		ledger: newLedger(o.PeakWindow), news: news{log: o.Log},
 	}
@@ -155,8 +155,8 @@ func (a *Agent) Run(ctx context.Context) error {
 
 // doStep looks at the host once and publishes what it saw.
 func (a *Agent) doStep(ctx context.Context, now time.Time) error {
-	cpu := cpuTime()
-	work := collector.Owners
+	cpu := host.CPUTime()
+	var work collector.Work
 	var extra []*activity
 	if a.dump.isDue(now) {
 		work |= collector.Dump
@@ -166,9 +166,20 @@ func (a *Agent) doStep(ctx context.Context, now time.Time) error {
 		work |= collector.Sysctls
 		extra = append(extra, &a.sysctls)
 	}
+	if a.owners.isDue(now) {
+		work |= collector.Owners
+	}
 	first := a.Last() == nil
 	err := a.look(ctx, now, work)
-	spent := cpuTime() - cpu
+	spent := host.CPUTime() - cpu
+	if work&collector.Owners != 0 {
+		took := a.collector.OwnersTook()
+		spent -= took
+		if first {
+			took = 0
+		}
+		a.owners.done(now, took)
+	}
 	if first {
 		spent = 0 // all that is there had to be found, once
 	}
@@ -217,7 +228,7 @@ func (a *Agent) look(ctx context.Context, began time.Time, work collector.Work) 
 
 func (a *Agent) describe() *inspection.Agent {
 	sampling, activities := a.sampler.Describe()
-	for _, act := range []*activity{&a.step, &a.dump, &a.sysctls} {
+	for _, act := range []*activity{&a.step, &a.dump, &a.sysctls, &a.owners} {
 		activities = append(activities, act.shown())
 	}
 	return &inspection.Agent{

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/qtune/qtune/host"
 )
 
 // precise is the wait up to which an alarm sleeps in the kernel, on the minute and
@@ -25,7 +27,7 @@ type alarm struct {
 func newAlarm() *alarm {
 	t := time.NewTimer(time.Hour)
 	t.Stop()
-	return &alarm{timer: t, began: time.Now(), clock: clock(unix.CLOCK_MONOTONIC)}
+	return &alarm{timer: t, began: time.Now(), clock: host.Monotonic()}
 }
 
 func (a *alarm) stop() { a.timer.Stop() }

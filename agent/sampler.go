@@ -109,11 +109,11 @@ func (s *Sampler) watching() (n int) {
 func (s *Sampler) tick(ctx context.Context, v *host.Visitor, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	began := threadTime()
+	began := host.ThreadCPUTime()
 	if s.all.isDue(now) {
 		err := s.visit(ctx, v, now, func(p *place) []collector.Known { return p.known })
 		s.choose(now)
-		s.all.done(now, threadTime()-began)
+		s.all.done(now, host.ThreadCPUTime()-began)
 		return err
 	}
 	if !s.fast.isDue(now) {
@@ -124,7 +124,7 @@ func (s *Sampler) tick(ctx context.Context, v *host.Visitor, now time.Time) erro
 		s.late++
 	}
 	err := s.visit(ctx, v, now, func(p *place) []collector.Known { return p.watched })
-	s.fast.done(now, (7*s.fast.cost+threadTime()-began)/8) // one tick that was dear does not slow the next
+	s.fast.done(now, (7*s.fast.cost+host.ThreadCPUTime()-began)/8) // one tick that was dear does not slow the next
 	return err
 }
 

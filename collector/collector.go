@@ -64,16 +64,17 @@ type Collector struct {
 	host Host
 	opts Options
 
-	queues   Queues
-	known    map[tcpq.NetnsID][]Known // listeners that were looked up
-	counters counterParser
-	synSpent time.Duration     // on counting SYN queues, less what time has given back
-	synSince time.Time         // when it last did
-	strays   []*host.Namespace // met only as descriptors, while owners were looked for
-	searched map[int]bool      // processes whose descriptors were looked into
-	unfound  map[uint64]again  // listeners whose owner was not found, by cookie
-	listed   bool              // the processes were, since owners were last looked for
-	patients map[int]*patient  // by pid
+	queues     Queues
+	known      map[tcpq.NetnsID][]Known // listeners that were looked up
+	counters   counterParser
+	ownersTook time.Duration     // on looking for owners, in the last pass that did
+	synSpent   time.Duration     // on counting SYN queues, less what time has given back
+	synSince   time.Time         // when it last did
+	strays     []*host.Namespace // met only as descriptors, while owners were looked for
+	searched   map[int]bool      // processes whose descriptors were looked into
+	unfound    map[uint64]again  // listeners whose owner was not found, by cookie
+	listed     bool              // the processes were, since owners were last looked for
+	patients   map[int]*patient  // by pid
 }
 
 // New returns a Collector of h.

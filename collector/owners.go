@@ -16,8 +16,8 @@ import (
 // An ownerSearch finds the processes that hold the listeners of a pass.
 //
 // It looks where a holder most probably is and goes on only for what is still
-// open: the processes of the cgroup a socket was made in, those of its
-// namespace, then all others.
+// open: the only process of the cgroup a socket was made in, the processes of its
+// namespace unless that is the host's, those of its cgroup, then all others.
 type ownerSearch struct {
 	pass    *pass
 	host    Host
@@ -101,10 +101,16 @@ func (s *ownerSearch) search(ctx context.Context, processes []host.Process) ([]h
 	if pid := s.pass.collector.opts.Search.PID; pid != 0 {
 		s.scan(ctx, pid) // whose listeners are asked for
 	}
-	s.scanCgroups(ctx)
-	s.settle()
-	if len(s.open) == 0 {
-		return processes, ctx.Err()
+	for _, look := range []func(){
+		func() { s.scanLoneOfCgroups(ctx) },
+		func() { s.scanNetns(ctx, processes, func(n *tcpq.Namespace) bool { return !n.Host }) }, // of a pod they are few
+		func() { s.scanCgroups(ctx) },
+	} {
+		look()
+		s.settle()
+		if len(s.open) == 0 {
+			return processes, ctx.Err()
+		}
 	}
 	if processes == nil {
 		var err error
@@ -113,7 +119,7 @@ func (s *ownerSearch) search(ctx context.Context, processes []host.Process) ([]h
 			return nil, ctx.Err()
 		}
 	}
-	s.scanNetns(ctx, processes)
+	s.scanNetns(ctx, processes, func(*tcpq.Namespace) bool { return true })
 	s.settle()
 	if len(s.open) == 0 {
 		return processes, ctx.Err()
@@ -130,9 +136,14 @@ func (s *ownerSearch) search(ctx context.Context, processes []host.Process) ([]h
 	return processes, ctx.Err()
 }
 
-// scanCgroups looks into the processes of the cgroups the sockets were made in.
-// The root cgroup says nothing.
-func (s *ownerSearch) scanCgroups(ctx context.Context) {
+// A maker is a cgroup that listeners were made in.
+type maker struct {
+	pids   []int           // its processes
+	inodes map[uint32]bool // of those listeners that are still without a holder
+}
+
+// makers returns the cgroups the sockets were made in. The root cgroup says nothing.
+func (s *ownerSearch) makers() []maker {
 	made := map[uint64]map[uint32]bool{} // inodes of listeners, by cgroup
 	s.eachListener(func(_ *tcpq.Namespace, l *tcpq.Listener) {
 		if l.Cgroup == 0 || !s.open[l.Inode] {
@@ -143,17 +154,28 @@ func (s *ownerSearch) scanCgroups(ctx context.Context) {
 		}
 		made[l.Cgroup][l.Inode] = true
 	})
+	var all []maker
 	for id, inodes := range made {
-		path, ok := s.host.CgroupPath(id)
-		if !ok || path == "/" {
-			continue
+		if path, ok := s.host.CgroupPath(id); ok && path != "/" {
+			all = append(all, maker{s.host.CgroupProcesses(path), inodes})
 		}
-		pids := s.host.CgroupProcesses(path)
-		if len(pids) == 1 {
-			s.scanLone(ctx, pids[0], inodes)
-			continue
+	}
+	return all
+}
+
+// scanLoneOfCgroups looks into the cgroups that have one process.
+func (s *ownerSearch) scanLoneOfCgroups(ctx context.Context) {
+	for _, m := range s.makers() {
+		if len(m.pids) == 1 {
+			s.scanLone(ctx, m.pids[0], m.inodes)
 		}
-		for _, pid := range pids {
+	}
+}
+
+// scanCgroups looks into all processes of the cgroups.
+func (s *ownerSearch) scanCgroups(ctx context.Context) {
+	for _, m := range s.makers() {
+		for _, pid := range m.pids {
 			s.scan(ctx, pid)
 		}
 	}
@@ -192,12 +214,12 @@ func (s *ownerSearch) hold(inode uint32, pid int) {
 	}
 }
 
-// scanNetns looks into the processes of the namespaces that still have
-// listeners without a holder.
-func (s *ownerSearch) scanNetns(ctx context.Context, processes []host.Process) {
+// scanNetns looks into the processes of those namespaces that still have listeners
+// without a holder.
+func (s *ownerSearch) scanNetns(ctx context.Context, processes []host.Process, of func(*tcpq.Namespace) bool) {
 	netns := map[uint64]bool{}
 	s.eachListener(func(n *tcpq.Namespace, l *tcpq.Listener) {
-		if s.open[l.Inode] {
+		if s.open[l.Inode] && of(n) {
 			netns[n.ID.Inode] = true
 		}
 	})

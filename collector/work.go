@@ -6,6 +6,7 @@ package collector
 
 import (
 	"context"
+	"time"
 
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/tcpq"
@@ -45,12 +46,19 @@ func (c *Collector) Pass(ctx context.Context, found host.Found, prev *tcpq.Snaps
 		return nil, err
 	}
 	if p.does(Owners) {
+		began := host.CPUTime()
 		if err := p.findOwners(ctx, found.Processes); err != nil {
 			return nil, err
 		}
+		c.ownersTook = host.CPUTime() - began
 	}
 	return p.finish(), nil
 }
+
+// OwnersTook returns the CPU time that the last pass with [Owners] spent on them:
+// next to nothing while there is no new listener, and on a host of many processes
+// much when there is one.
+func (c *Collector) OwnersTook() time.Duration { return c.ownersTook }
 
 // does reports whether a pass does this work.
 func (p *pass) does(w Work) bool { return p.work&w != 0 }
