@@ -80,9 +80,9 @@ type Agent struct {
 	started   time.Time
 
 	step, dump, sysctls, owners activity
-	course              course
-	ledger              *ledger
-	news                news
+	course                      course
+	ledger                      *ledger
+	news                        news
 
 	published atomic.Pointer[state]
 	fresh     atomic.Pointer[time.Time] // until when what was published is
