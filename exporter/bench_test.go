@@ -7,7 +7,20 @@ package exporter
 import (
 	"net/http"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// cpu is what this process has used: what its neighbours do does not count.
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
 
 // nowhere is an http.ResponseWriter that counts.
 type nowhere struct {
@@ -28,9 +41,11 @@ func BenchmarkPublish(b *testing.B) {
 	in := hostOf(50, 20)
 	e := newExporter(b, &aSource{in: in}, Options{})
 	b.ReportAllocs()
+	before := cpu(b)
 	for b.Loop() {
 		e.Publish(in)
 	}
+	b.ReportMetric((cpu(b)-before).Seconds()*1e3/float64(b.N), "cpu-ms/op")
 }
 
 // BenchmarkScrape scrapes them: the first time after a step, and again.
@@ -57,6 +72,7 @@ func BenchmarkScrape(b *testing.B) {
 			r.Header.Set("Accept-Encoding", bm.encoding)
 			w := &nowhere{header: http.Header{}}
 			b.ReportAllocs()
+			var used time.Duration
 			for b.Loop() {
 				if bm.step {
 					b.StopTimer()
@@ -64,7 +80,16 @@ func BenchmarkScrape(b *testing.B) {
 					b.StartTimer()
 				}
 				w.bytes = 0
+				if !bm.step {
+					handler.ServeHTTP(w, r)
+					continue
+				}
+				before := cpu(b)
 				handler.ServeHTTP(w, r)
+				used += cpu(b) - before
+			}
+			if bm.step {
+				b.ReportMetric(used.Seconds()*1e3/float64(b.N), "cpu-ms/op")
 			}
 			b.ReportMetric(float64(w.bytes), "bytes")
 		})
