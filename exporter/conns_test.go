@@ -120,7 +120,7 @@ func TestTimeLimits(t *testing.T) {
 	}{
 		{"nothing at all", "", Limits{Header: time.Millisecond}},
 		{"half a header", "GET / HTTP/1.1\r\nHost:", Limits{Header: time.Millisecond}},
-		{"nothing more after an answer", "GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n", Limits{Idle: time.Millisecond}},
+		{"nothing more after an answer", "GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n", Limits{Idle: time.Millisecond, Header: time.Hour}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
