@@ -6,10 +6,13 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/qtune/qtune/test/lab"
 )
@@ -134,4 +137,45 @@ func TestTop(t *testing.T) {
 	}
 	term.keys("clear; stty -g > "+term.server+".after; cmp "+term.server+".before "+term.server+".after && echo res''tored", "Enter")
 	term.wait("restored")
+}
+
+// TestTopAsksAnAgent lets top show what a real agent knows, and lose it.
+func TestTopAsksAnAgent(t *testing.T) {
+	lab.NeedRoot(t)
+	lab.NeedProgram(t, "tmux")
+	ns := lab.NewNamespace(t)
+	ns.Listen(lab.Socket{Addr: "127.0.0.1", Port: 8080, Backlog: 4})
+	socket := filepath.Join(t.TempDir(), "agent.sock")
+	agent := exec.CommandContext(t.Context(), lab.Binary(t), "agent", "--socket", socket, "--web.listen-address", "127.0.0.1:0")
+	// A process in the namespace lets the agent find it.
+	ns.Start(lab.Process{Listen: []lab.Socket{{Addr: "127.0.0.1", Port: 8081, Backlog: 100}}})
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- agent.Wait() }()
+	answers := func() bool {
+		conn, err := net.Dial("unix", socket) //nolint:noctx // of this host, at once
+		if err != nil {
+			return false
+		}
+		conn.Close()
+		return true
+	}
+	if !lab.Within(patience, answers) {
+		t.Fatal("the agent does not listen")
+	}
+	term := newTerminal(t, 100, 24)
+	// Until its first step the agent has nothing to tell.
+	term.keys(fmt.Sprintf("until %s top --agent unix:%s --netns %s; do sleep 1; done", lab.Binary(t), socket, ns.Path()), "Enter")
+	term.wait("agent unix:", "2 listeners", "127.0.0.1:8080", "127.0.0.1:8081")
+	term.keys("Enter")
+	term.wait("accept queue, the longest of each slot: 0, limit 4")
+	term.keys("Escape")
+	if err := agent.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	term.wait("not read: ask the agent at unix:", "2 listeners")
+	term.keys("q")
 }
