@@ -11,59 +11,27 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/qtune/qtune/tcpq"
+	"github.com/qtune/qtune/exporter"
 )
 
-// exported returns the metrics of the agent that a query may ask for, with their
-// labels: the fixed ones, and those named from the tables of tcpq.
+// exported returns the metrics of the agent, of its process and of Prometheus itself
+// that a query may ask for, with their labels.
 func exported() map[string][]string {
-	pod := []string{"namespace", "pod"}
-	listener := append([]string{"netns", "listener"}, pod...)
 	all := map[string][]string{
-		"qtune_accept_queue_fill_ratio_bucket":     {"le"},
-		"qtune_activity_stretched_ratio":           {"activity"},
-		"qtune_build_info":                         {"version", "revision", "goversion"},
-		"qtune_collect_duration_seconds_bucket":    {"le"},
-		"qtune_collect_errors_total":               {"stage"},
-		"qtune_finding":                            append([]string{"code", "severity"}, listener...),
-		"qtune_listener_accept_queue_length":       listener,
-		"qtune_listener_accept_queue_limit":        listener,
-		"qtune_listener_accept_queue_peak":         listener,
-		"qtune_listener_discarded_packets_total":   listener,
-		"qtune_listener_info":                      append([]string{"family", "protocol", "comm", "container", "unit"}, listener...),
-		"qtune_listener_limit_bound_by":            {"netns", "listener", "bound_by"},
-		"qtune_listener_refused_packets_max_total": listener,
-		"qtune_listener_syn_queue_length":          listener,
-		"qtune_listener_syn_queue_limit":           listener,
-		"qtune_netns_info":                         {"netns", "name"},
-		"qtune_sampler_late_ticks_total":           {},
-		"qtune_sampler_ticks_total":                {},
-		"qtune_series_dropped_total":               {},
-		"qtune_snapshot_age_seconds":               {},
-		"process_cpu_seconds_total":                {},
-		"process_resident_memory_bytes":            {},
-		"up":                                       {},
-		"ALERTS":                                   append([]string{"alertname", "alertstate"}, listener...),
+		"process_cpu_seconds_total":     {},
+		"process_resident_memory_bytes": {},
+		"up":                            {},
 	}
-	for c := range tcpq.Counter(tcpq.NumCounters) {
-		info := c.Info()
-		name := "qtune_netns_" + strings.ToLower(info.Group) + "_" + snake(strings.TrimPrefix(info.Name, "TCP")) + "_total"
-		all[name] = []string{"netns"}
+	for _, m := range exporter.Metrics() {
+		if m.Type != "histogram" {
+			all[m.Name] = m.Labels
+			continue
+		}
+		all[m.Name+"_bucket"] = append([]string{"le"}, m.Labels...)
+		all[m.Name+"_sum"], all[m.Name+"_count"] = m.Labels, m.Labels
 	}
-	for s := range tcpq.Sysctl(tcpq.NumSysctls) {
-		all["qtune_netns_sysctl_"+strings.ReplaceAll(s.String(), ".", "_")] = []string{"netns"}
-	}
+	all["ALERTS"] = slices.Concat([]string{"alertname", "alertstate"}, all["qtune_finding"])
 	return all
-}
-
-var wordEnd = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
-
-// snake returns ReqQFullDrop as req_q_full_drop.
-func snake(name string) string {
-	for wordEnd.MatchString(name) { // in QFu a word ends twice
-		name = wordEnd.ReplaceAllString(name, "$1${3}_$2$4")
-	}
-	return strings.ToLower(name)
 }
 
 // target are the labels of a target.
@@ -137,16 +105,5 @@ func TestSelectors(t *testing.T) {
 	}
 	if got, want := q.Selectors()[0].Labels, map[string]string{"x": `="1"`, "y": `!="o"`}; !maps.Equal(got, want) {
 		t.Errorf("labels %q, want %q", got, want)
-	}
-}
-
-func TestSnake(t *testing.T) {
-	for name, want := range map[string]string{
-		"ListenOverflows": "listen_overflows", "ReqQFullDoCookies": "req_q_full_do_cookies",
-		"PFMemallocDrop": "pf_memalloc_drop", "SyncookiesSent": "syncookies_sent", "OutRsts": "out_rsts",
-	} {
-		if got := snake(name); got != want {
-			t.Errorf("snake(%q) = %q, want %q", name, got, want)
-		}
 	}
 }
