@@ -17,6 +17,9 @@ const (
 	// discovery is how often new namespaces and listeners are looked for. Known
 	// ones are looked up in between.
 	discovery = 5 * time.Second
+	// discoveryLatest is how late a discovery comes that takes long, on a host
+	// that is large or has no time for it: as often as the agent's.
+	discoveryLatest = 15 * time.Second
 	// sysctls is how often those are read.
 	sysctls = 30 * time.Second
 	// localRest keeps looks each --interval below a tenth of a CPU, and
@@ -70,7 +73,7 @@ func (s *localSource) read(ctx context.Context) (*tcpq.Snapshot, error) {
 	}
 	defer func() {
 		s.looks.took(0) // looks need not wait for what is done seldom
-		s.discoveries = time.Now().Add(max(discovery, localRest*time.Since(began)))
+		s.discoveries = time.Now().Add(max(discovery, min(localRest*time.Since(began), discoveryLatest)))
 	}()
 	found, err := s.collector.Find(ctx)
 	if err != nil {
