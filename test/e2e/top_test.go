@@ -175,7 +175,9 @@ func TestTopAsksAnAgent(t *testing.T) {
 	if err := agent.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	<-ended
+	if err := <-ended; err != nil {
+		t.Errorf("the agent: %v", err)
+	}
 	term.wait("not read: ask the agent at unix:", "2 listeners")
 	term.keys("q")
 }
