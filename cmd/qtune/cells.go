@@ -5,12 +5,10 @@
 package main
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/qtune/qtune/inspection"
-	"github.com/qtune/qtune/tcpq"
 )
 
 // count returns "1 listener" or "2 listeners".
@@ -19,64 +17,6 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return strconv.Itoa(n) + " " + what + "s"
-}
-
-// listenerText returns ADDR[%DEV]:PORT.
-func listenerText(l *inspection.Listener) string {
-	return tcpq.ListenerName(l.Address, l.Family == "ipv6", l.Device, l.Port)
-}
-
-// ownerText returns who owns a listener, as short as is clear.
-func ownerText(o *inspection.Owner) string {
-	if o == nil {
-		return "-"
-	}
-	var parts []string
-	switch {
-	case o.Pod != nil && o.Pod.Name != "":
-		parts = append(parts, o.Pod.Namespace+"/"+o.Pod.Name)
-	case o.Pod != nil:
-		parts = append(parts, "pod "+o.Pod.UID)
-	case o.Container != nil:
-		parts = append(parts, containerText(o))
-	}
-	switch {
-	case o.PID == 0:
-		parts = append(parts, unfoundText(o.Unfound))
-	case len(o.PIDs) > 1:
-		parts = append(parts, fmt.Sprintf("%s[%d]+%d", o.Comm, o.PID, len(o.PIDs)-1))
-	default:
-		parts = append(parts, o.Comm+"["+strconv.Itoa(o.PID)+"]")
-	}
-	return strings.Join(parts, " ")
-}
-
-// unfoundText says why no process is named.
-func unfoundText(why string) string {
-	switch why {
-	case "not-permitted":
-		return "(not permitted)"
-	case "kernel":
-		return "(the kernel)"
-	}
-	return "(no process)"
-}
-
-// containerText returns RUNTIME:NAME, or the start of the id as the runtimes
-// print it.
-func containerText(o *inspection.Owner) string {
-	if o == nil || o.Container == nil {
-		return "-"
-	}
-	c := o.Container
-	name := c.Name
-	if name == "" {
-		name = c.ID[:min(len(c.ID), 12)]
-	}
-	if c.Runtime == "" {
-		return name
-	}
-	return c.Runtime + ":" + name
 }
 
 func unitText(o *inspection.Owner) string {
@@ -100,15 +40,12 @@ func uidText(o *inspection.Owner) string {
 	return strconv.FormatUint(uint64(o.UID), 10)
 }
 
-// kindText returns the protocol and families: "tcp4", "tcp6", "tcp4+6", "mptcp4".
-func kindText(l *inspection.Listener) string {
-	switch {
-	case l.Family == "ipv4":
-		return l.Protocol + "4"
-	case value(l.V6Only) || l.Address != "::":
-		return l.Protocol + "6"
+// containerText returns what runs the owner.
+func containerText(o *inspection.Owner) string {
+	if o == nil {
+		return "-"
 	}
-	return l.Protocol + "4+6"
+	return o.Container.String()
 }
 
 // queueText returns LENGTH/LIMIT, with - for what is unknown.
@@ -128,17 +65,6 @@ func discardsText(l *inspection.Listener) string {
 		text += " +" + strconv.FormatUint(moved, 10)
 	}
 	return text
-}
-
-// refusedText returns the bounds of loss: "0", "7" or "3-7".
-func refusedText(r *inspection.Refused) string {
-	switch {
-	case r == nil:
-		return "-"
-	case r.Min == r.Max:
-		return strconv.FormatUint(r.Max, 10)
-	}
-	return fmt.Sprintf("%d-%d", r.Min, r.Max)
 }
 
 // A bar shows how full a queue is.

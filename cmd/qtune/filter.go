@@ -84,9 +84,9 @@ type listenerOrder func(a, b *inspection.Listener) int
 var listenerOrders = map[string]listenerOrder{
 	"netns": func(*inspection.Listener, *inspection.Listener) int { return 0 },
 	"port":  func(a, b *inspection.Listener) int { return cmp.Compare(a.Port, b.Port) },
-	"owner": func(a, b *inspection.Listener) int { return cmp.Compare(ownerText(a.Owner), ownerText(b.Owner)) },
+	"owner": func(a, b *inspection.Listener) int { return cmp.Compare(a.Owner.String(), b.Owner.String()) },
 	"loss": func(a, b *inspection.Listener) int {
-		return cmp.Or(cmp.Compare(loss(b), loss(a)), cmp.Compare(markOf(a).rank(), markOf(b).rank()))
+		return cmp.Or(cmp.Compare(loss(b), loss(a)), cmp.Compare(markRank(a.Mark()), markRank(b.Mark())))
 	},
 	"accept": func(a, b *inspection.Listener) int { return cmp.Compare(fill(b), fill(a)) },
 	"syn": func(a, b *inspection.Listener) int {

@@ -7,7 +7,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/qtune/qtune/advisor"
@@ -19,8 +18,8 @@ import (
 func (s *screen) findings() {
 	for i := range s.in.Findings {
 		f := &s.in.Findings[i]
-		if isProblem(f) && !saidBefore(s.in, i) {
-			alike := func(g inspection.Finding) bool { return sameAddress(f, &g) }
+		if f.Problem() && !saidBefore(s.in, i) {
+			alike := func(g inspection.Finding) bool { return f.SameAddress(&g) }
 			s.problem(f, slices.ContainsFunc(s.in.Findings[i+1:], alike))
 		}
 	}
@@ -32,21 +31,9 @@ func (s *screen) findings() {
 	}
 }
 
-// isProblem reports whether something is wrong, or about to be.
-func isProblem(f *inspection.Finding) bool { return f.Severity != string(advisor.Info) }
-
-// sameAddress reports whether two findings say the same of members of one
-// reuse-port group.
-func sameAddress(a, b *inspection.Finding) bool {
-	if a.Code != b.Code || a.Netns != b.Netns || a.Listener == nil || b.Listener == nil {
-		return false
-	}
-	return a.Listener.Address == b.Listener.Address && a.Listener.Port == b.Listener.Port && a.Listener.Device == b.Listener.Device
-}
-
 // saidBefore reports whether an earlier finding says the same as this one.
 func saidBefore(in *inspection.Inspection, at int) bool {
-	return slices.ContainsFunc(in.Findings[:at], func(g inspection.Finding) bool { return sameAddress(&in.Findings[at], &g) })
+	return slices.ContainsFunc(in.Findings[:at], func(g inspection.Finding) bool { return in.Findings[at].SameAddress(&g) })
 }
 
 // problem writes a critical finding or a warning; shared says that other members
@@ -64,14 +51,14 @@ func (s *screen) problem(f *inspection.Finding, shared bool) {
 	s.item("why", f.Why)
 	var numbers []string
 	for _, e := range f.Evidence {
-		numbers = append(numbers, evidenceText(e))
+		numbers = append(numbers, e.String())
 	}
 	s.item("seen", strings.Join(numbers, " · "))
 	for _, c := range f.Changes {
-		s.item("change", fmt.Sprintf("%s %d -> %d in %s (%s)", c.Key, c.From, c.To, s.names[c.Netns], changeEffect(c)))
+		s.item("change", fmt.Sprintf("%s %d -> %d in %s (%s)", c.Key, c.From, c.To, s.names[c.Netns], c.Felt()))
 	}
 	for _, h := range f.Hints {
-		s.item("do", hintText(h))
+		s.item("do", h.String())
 		if h.Example != "" {
 			s.item("", "    "+h.Example)
 		}
@@ -110,54 +97,16 @@ func (s *screen) where(f *inspection.Finding) string {
 	}
 	for i := range s.in.Listeners {
 		if l := &s.in.Listeners[i]; l.Cookie == f.Listener.Cookie && l.Netns == f.Listener.Netns {
-			return fmt.Sprintf("%s %s %s", s.names[f.Netns], listenerText(l), ownerText(l.Owner))
+			return fmt.Sprintf("%s %s %s", s.names[f.Netns], l.Name(), l.Owner.String())
 		}
 	}
 	return s.names[f.Netns]
 }
 
-// evidenceText writes a number with its unit. Counts of connections and packets
-// need none here; where the numbers come from stands in -o json.
-func evidenceText(e inspection.Evidence) string {
-	text := e.Name + " " + strconv.FormatFloat(e.Value, 'f', -1, 64)
-	switch e.Unit {
-	case "", "connections", "packets", "peers", "listeners", "descriptors":
-		return text
-	}
-	return text + " " + e.Unit
-}
-
-func changeEffect(c inspection.Change) string {
-	if c.EffectiveNow {
-		return "at once"
-	}
-	return "felt when the program listens again"
-}
-
-// hintText says what to do; what was not tried is said to be hearsay.
-func hintText(h inspection.Hint) string {
-	text := h.Setting
-	if h.Program != "" {
-		text = h.Program + ": " + text
-	}
-	switch advisor.Effect(h.TakesEffect) {
-	case advisor.Reload:
-		text += ", then reload"
-	case advisor.Restart:
-		text += ", then restart"
-	case advisor.Rebuild:
-		text += ", then build and restart"
-	}
-	if !h.Verified {
-		text += " (from its documentation, not tried)"
-	}
-	return text
-}
-
 // infoCodes returns the codes of the findings that inform, in their order.
 func infoCodes(in *inspection.Inspection) (codes []string) {
 	for i := range in.Findings {
-		if f := &in.Findings[i]; !isProblem(f) && !slices.Contains(codes, f.Code) {
+		if f := &in.Findings[i]; !f.Problem() && !slices.Contains(codes, f.Code) {
 			codes = append(codes, f.Code)
 		}
 	}

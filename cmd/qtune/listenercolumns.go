@@ -36,10 +36,10 @@ func (c *listenerColumn) inspect(wideTable bool) bool {
 
 // listenerColumns are the columns from left to right.
 var listenerColumns = []listenerColumn{
-	{column{title: ""}, everywhere, 0, "", func(_ map[uint64]string, l *inspection.Listener) string { return markOf(l).sign }},
+	{column{title: ""}, everywhere, 0, "", func(_ map[uint64]string, l *inspection.Listener) string { return l.Mark().Sign }},
 	{column{title: "NETNS", least: 8, keepEnd: true}, everywhere, 6, "netns", func(names map[uint64]string, l *inspection.Listener) string { return names[l.Netns] }},
-	{column{title: "LISTENER", least: 12, keepEnd: true}, everywhere, 1, "port", func(_ map[uint64]string, l *inspection.Listener) string { return listenerText(l) }},
-	{column{title: "OWNER", least: 9, keepEnd: true}, everywhere, 3, "owner", func(_ map[uint64]string, l *inspection.Listener) string { return ownerText(l.Owner) }},
+	{column{title: "LISTENER", least: 12, keepEnd: true}, everywhere, 1, "port", func(_ map[uint64]string, l *inspection.Listener) string { return l.Name() }},
+	{column{title: "OWNER", least: 9, keepEnd: true}, everywhere, 3, "owner", func(_ map[uint64]string, l *inspection.Listener) string { return l.Owner.String() }},
 	{column{title: "ACCEPT", right: true}, everywhere, 2, "accept", func(_ map[uint64]string, l *inspection.Listener) string {
 		return queueText(&l.AcceptQueue.Length, &l.AcceptQueue.Limit)
 	}},
@@ -50,10 +50,10 @@ var listenerColumns = []listenerColumn{
 	}},
 	{column{title: "SYN FILL"}, topOnly, 11, "", func(_ map[uint64]string, l *inspection.Listener) string { return synBar(l) }},
 	{column{title: "DISCARDS", right: true}, everywhere, 7, "discards", func(_ map[uint64]string, l *inspection.Listener) string { return discardsText(l) }},
-	{column{title: "REFUSED", right: true}, everywhere, 4, "loss", func(_ map[uint64]string, l *inspection.Listener) string { return refusedText(l.Refused) }},
+	{column{title: "REFUSED", right: true}, everywhere, 4, "loss", func(_ map[uint64]string, l *inspection.Listener) string { return l.Refused.String() }},
 	{column{title: "LIMIT BY", least: 9}, everywhere, 8, "", func(_ map[uint64]string, l *inspection.Listener) string { return l.LimitBoundBy }},
 	{column{title: "SYN BOUND BY"}, wide, 14, "", func(_ map[uint64]string, l *inspection.Listener) string { return l.SynQueue.BoundBy }},
-	{column{title: "KIND"}, wide, 12, "", func(_ map[uint64]string, l *inspection.Listener) string { return kindText(l) }},
+	{column{title: "KIND"}, wide, 12, "", func(_ map[uint64]string, l *inspection.Listener) string { return l.Flavour() }},
 	{column{title: "UID", right: true}, wide, 15, "", func(_ map[uint64]string, l *inspection.Listener) string { return uidText(l.Owner) }},
 	{column{title: "UNIT"}, wide, 13, "", func(_ map[uint64]string, l *inspection.Listener) string { return unitText(l.Owner) }},
 	{column{title: "CONTAINER"}, wide, 16, "", func(_ map[uint64]string, l *inspection.Listener) string { return containerText(l.Owner) }},

@@ -17,7 +17,7 @@ import (
 // listeners that are concerned.
 func problemsOnly(in *inspection.Inspection) *inspection.Inspection {
 	out := *in
-	out.Findings = slices.DeleteFunc(slices.Clone(in.Findings), func(f inspection.Finding) bool { return !isProblem(&f) })
+	out.Findings = slices.DeleteFunc(slices.Clone(in.Findings), func(f inspection.Finding) bool { return !f.Problem() })
 	codes := map[listenerID][]string{}
 	for _, f := range out.Findings {
 		if f.Listener != nil {
@@ -46,7 +46,7 @@ func (s *screen) brief() {
 	if s.unmatched() {
 		return
 	}
-	worst := slices.IndexFunc(s.in.Findings, func(f inspection.Finding) bool { return isProblem(&f) })
+	worst := slices.IndexFunc(s.in.Findings, func(f inspection.Finding) bool { return f.Problem() })
 	if worst < 0 {
 		s.noProblem()
 		return
@@ -62,7 +62,7 @@ func (s *screen) brief() {
 		todo = append(todo, fmt.Sprintf("set %s to %d in %s", c.Key, c.To, s.names[c.Netns]))
 	}
 	for _, h := range f.Hints {
-		text := hintText(h)
+		text := h.String()
 		if h.Example != "" {
 			text += ": " + h.Example
 		}
@@ -98,7 +98,7 @@ func (s *screen) noProblem() {
 // wholeProblems counts the problems of namespaces as a whole.
 func wholeProblems(in *inspection.Inspection) (n int) {
 	for i := range in.Findings {
-		if in.Findings[i].Listener == nil && isProblem(&in.Findings[i]) {
+		if in.Findings[i].Listener == nil && in.Findings[i].Problem() {
 			n++
 		}
 	}
@@ -108,7 +108,7 @@ func wholeProblems(in *inspection.Inspection) (n int) {
 // problems counts the problems, those that members of a group share once.
 func problems(in *inspection.Inspection) (n int) {
 	for i := range in.Findings {
-		if isProblem(&in.Findings[i]) && !saidBefore(in, i) {
+		if in.Findings[i].Problem() && !saidBefore(in, i) {
 			n++
 		}
 	}

@@ -38,7 +38,7 @@ type screen struct {
 
 // writeTable writes the table of listeners and what there is to say about it.
 func writeTable(w io.Writer, in *inspection.Inspection, style tableStyle) error {
-	s := screen{in: in, w: newWriter(w), style: style, names: netnsNames(in)}
+	s := screen{in: in, w: newWriter(w), style: style, names: in.NetnsNames()}
 	if style.Wide {
 		s.style.Width = 0
 	}
@@ -114,19 +114,19 @@ func (s *screen) listeners() {
 				r = append(r, c.cell(s.names, l))
 			}
 		}
-		m := markOf(l)
-		marks[m.sign] = true
-		t.rows[i] = row{cells: r, style: m.style}
+		m := l.Mark()
+		marks[m.Sign] = true
+		t.rows[i] = row{cells: r, style: markStyle(m)}
 	}
 	fmt.Fprintln(s.w)
 	t.write(s.w, s.style.Width, s.style.Colour)
-	delete(marks, markNone.sign)
+	delete(marks, inspection.MarkNone.Sign)
 	if len(marks) > 0 {
 		fmt.Fprintln(s.w)
 	}
-	for _, m := range allMarks {
-		if marks[m.sign] {
-			s.say("%s %s", m.sign, m.legend)
+	for _, m := range inspection.Marks() {
+		if marks[m.Sign] {
+			s.say("%s %s", m.Sign, m.Legend)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (m *topModel) build() {
 	if m.look.in == nil {
 		return
 	}
-	l := topList{in: m.Filter.of(m.look.in), names: netnsNames(m.look.in)}
+	l := topList{in: m.Filter.of(m.look.in), names: m.look.in.NetnsNames()}
 	for i := range l.in.Listeners {
 		if loss(&l.in.Listeners[i]) > 0 {
 			l.losing++
@@ -68,7 +68,7 @@ func (l *topList) fill(order, text string) {
 		if text != "" && !strings.Contains(strings.ToLower(strings.Join(append(r, all[i].Findings...), " ")), text) {
 			continue
 		}
-		l.table.rows = append(l.table.rows, row{cells: r, style: markOf(&all[i]).style})
+		l.table.rows = append(l.table.rows, row{cells: r, style: markStyle(all[i].Mark())})
 		if text != "" {
 			l.listeners = append(l.listeners, all[i])
 		}

@@ -55,8 +55,8 @@ func (m *topModel) helpLines() []string {
 		lines = append(lines, fmt.Sprintf("  %-7s %s", k.shown, k.long))
 	}
 	lines = append(lines, "", "Marks", "")
-	for _, mark := range allMarks {
-		lines = append(lines, m.sentence(fmt.Sprintf("  %-7s %s", mark.sign, mark.legend))...)
+	for _, mark := range inspection.Marks() {
+		lines = append(lines, m.sentence(fmt.Sprintf("  %-7s %s", mark.Sign, mark.Legend))...)
 	}
 	lines = append(lines, "")
 	return append(lines, m.sentence("DISCARDS are not lost connections: port scans and health checks count, too. "+
@@ -87,7 +87,7 @@ func cutTo(line string, width int) string {
 func (m *topModel) listenerLines() []string {
 	l := &m.opened.Listener
 	paint := screen{style: tableStyle{Colour: m.colour}}
-	title := fmt.Sprintf("%s %s %s", m.list.names[l.Netns], listenerText(l), ownerText(l.Owner))
+	title := fmt.Sprintf("%s %s %s", m.list.names[l.Netns], l.Name(), l.Owner.String())
 	lines := []string{paint.paint(styleBold, cutTo(title, m.width))}
 	if m.opened.gone {
 		lines = append(lines, paint.paint(styleYel, cutTo("It is gone. What follows is what was seen last.", m.width)))

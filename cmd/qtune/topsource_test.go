@@ -351,8 +351,8 @@ func TestKernelTopSeesLoss(t *testing.T) {
 	clients := lab.NewClients(t, victim.AddrPort(), 8)
 	ns.Do(func() { clients.Come(8) })
 	l, seen := until("loss", 80, func(l *inspection.Listener) bool { return loss(l) > 0 })
-	if markOf(&seen) != markLoss {
-		t.Errorf("%+v is marked %+v, want %+v", seen, markOf(&seen), markLoss)
+	if seen.Mark() != inspection.MarkLoss {
+		t.Errorf("%+v is marked %+v, want %+v", seen, seen.Mark(), inspection.MarkLoss)
 	}
 	h, err := l.history(idOf(&seen))
 	if err != nil || h.Limit != 2 || h.Slots[len(h.Slots)-1].Peak != 3 || h.Slots[len(h.Slots)-1].Refused == 0 {

@@ -208,7 +208,7 @@ func (m *topModel) status() string {
 	l := &m.list.listeners[m.cursor]
 	for i := range m.list.in.Findings {
 		f := &m.list.in.Findings[i]
-		if f.Listener == nil || (listenerID{f.Netns, f.Listener.Cookie}) != idOf(l) || !isProblem(f) {
+		if f.Listener == nil || (listenerID{f.Netns, f.Listener.Cookie}) != idOf(l) || !f.Problem() {
 			continue
 		}
 		style := styleRed
@@ -217,12 +217,12 @@ func (m *topModel) status() string {
 		}
 		text := strings.ToUpper(f.Severity) + ": " + f.Title
 		if len(f.Hints) > 0 {
-			text += ". " + hintText(f.Hints[0])
+			text += ". " + f.Hints[0].String()
 		}
 		return paint.paint(style, cut(text, m.width, false))
 	}
-	if mark := markOf(l); mark != markNone {
-		return paint.paint(mark.style, cut(mark.sign+" "+mark.legend, m.width, false))
+	if mark := l.Mark(); mark != inspection.MarkNone {
+		return paint.paint(markStyle(mark), cut(mark.Sign+" "+mark.Legend, m.width, false))
 	}
 	return ""
 }
