@@ -35,7 +35,7 @@ func acceptBar(q *inspection.AcceptQueue) bar {
 		longest = max(longest, *q.Peak)
 		b.Says += fmt.Sprintf("; at most %d waited while it was watched", longest)
 		if longest > 0 {
-			b.Peak = percent(uint64(longest), capacity)
+			b.Peak = min(percent(uint64(longest), capacity), 97) // it is 3 wide
 		}
 	}
 	b.Key = round(100 * float64(longest) / float64(capacity)) // percent

@@ -38,6 +38,13 @@ func TestPercent(t *testing.T) {
 	}
 }
 
+func TestPeakStaysInItsBar(t *testing.T) {
+	longest := uint32(9)
+	if got := acceptBar(&inspection.AcceptQueue{Limit: 8, Capacity: 9, Peak: &longest}); got.Peak != 97 || got.Level != "near" {
+		t.Errorf("a queue that was full has its peak at %d and is %q, want 97 of 100 and near", got.Peak, got.Level)
+	}
+}
+
 func TestChart(t *testing.T) {
 	at := time.Date(2026, 5, 2, 3, 0, 0, 0, time.UTC)
 	slots := []inspection.Slot{
