@@ -25,6 +25,7 @@ type ownerSearch struct {
 	holders map[uint32][]int // processes that hold an inode, as found
 	scanned map[int]bool
 	denied  bool              // the descriptors of some process may not be seen
+	refused map[int]bool      // processes that refused theirs
 	strays  []*host.Namespace // met as descriptors, known from no other source
 
 	infos  map[int]*tcpq.Owner
@@ -40,7 +41,7 @@ func (p *pass) findOwners(ctx context.Context, processes []host.Process) error {
 	p.collector.forgetOwners(p.snapshot.Namespaces, processes)
 	s := &ownerSearch{
 		pass: p, host: p.collector.host,
-		open: map[uint32]bool{}, holders: map[uint32][]int{}, scanned: map[int]bool{},
+		open: map[uint32]bool{}, holders: map[uint32][]int{}, scanned: map[int]bool{}, refused: map[int]bool{},
 		infos: map[int]*tcpq.Owner{}, handed: map[int]map[uint32]bool{}, shared: map[string]*tcpq.Owner{}, places: map[uint64]place{},
 		denied: p.snapshot.Coverage.ProcessesHidden || p.snapshot.Coverage.OwnPIDNamespace,
 	}
@@ -67,10 +68,13 @@ func (p *pass) findOwners(ctx context.Context, processes []host.Process) error {
 }
 
 // countLeft counts the processes whose descriptors were looked into neither now
-// nor in an earlier pass.
+// nor in an earlier pass, and those that may be seen but not their descriptors.
 func (s *ownerSearch) countLeft(processes []host.Process) {
 	searched := make(map[int]bool, len(processes))
 	for _, p := range processes {
+		if s.refused[p.PID] && !p.Denied {
+			s.pass.snapshot.Coverage.DescriptorsDenied++
+		}
 		if s.scanned[p.PID] || s.pass.collector.searched[p.PID] {
 			searched[p.PID] = true
 		} else {
@@ -197,7 +201,7 @@ func (s *ownerSearch) scanLone(ctx context.Context, pid int, inodes map[uint32]b
 		return len(met) < min(len(inodes), enoughProof) && ctx.Err() == nil
 	})
 	if errors.Is(err, host.ErrPermission) {
-		s.denied = true
+		s.denied, s.refused[pid] = true, true
 	}
 	if len(met) == enoughProof {
 		met = inodes
@@ -247,7 +251,7 @@ func (s *ownerSearch) scan(ctx context.Context, pid int) {
 		return ctx.Err() == nil
 	})
 	if errors.Is(err, host.ErrPermission) {
-		s.denied = true
+		s.denied, s.refused[pid] = true, true
 	}
 }
 

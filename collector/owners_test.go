@@ -635,6 +635,9 @@ func TestOwnersSearchOrder(t *testing.T) {
 			if got := s.Coverage.DescriptorsLeft; got != tt.left {
 				t.Errorf("DescriptorsLeft = %d, want %d", got, tt.left)
 			}
+			if got := s.Coverage.DescriptorsDenied; got != len(h.fdErr) {
+				t.Errorf("DescriptorsDenied = %d, want %d", got, len(h.fdErr))
+			}
 		})
 	}
 }

@@ -208,6 +208,9 @@ func coverageOf(c *tcpq.Coverage) Coverage {
 	if c.ProcessesDenied > 0 {
 		say("%d of %d processes may not be looked into (CAP_SYS_PTRACE)", c.ProcessesDenied, c.Processes)
 	}
+	if c.DescriptorsDenied > 0 {
+		say("the descriptors of %d of %d processes, and so whose sockets they are (CAP_DAC_READ_SEARCH)", c.DescriptorsDenied, c.Processes)
+	}
 	if c.MountsDenied > 0 {
 		say("the mounts of %d mount namespaces could not be read", c.MountsDenied)
 	}

@@ -370,6 +370,7 @@ func TestCoverage(t *testing.T) {
 		{"descriptors that owners did not need", tcpq.Coverage{Processes: 10, DescriptorsLeft: 5}, []string{"5 of 10 processes", "only a socket or a single thread"}},
 		{"hidden processes", tcpq.Coverage{Processes: 10, SocketsSearched: true, ProcessesHidden: true}, []string{"hidepid"}},
 		{"a container's processes only", tcpq.Coverage{Processes: 10, SocketsSearched: true, OwnPIDNamespace: true}, []string{"hostPID"}},
+		{"denied descriptors", tcpq.Coverage{Processes: 10, DescriptorsDenied: 3, SocketsSearched: true}, []string{"the descriptors of 3 of 10 processes, and so whose sockets they are (CAP_DAC_READ_SEARCH)"}},
 		{"denied processes", tcpq.Coverage{Processes: 10, ProcessesDenied: 3, SocketsSearched: true}, []string{"3 of 10 processes may not be looked into (CAP_SYS_PTRACE)"}},
 		{"denied mounts", tcpq.Coverage{Processes: 10, SocketsSearched: true, MountNamespaces: 5, MountsDenied: 2}, []string{"2 mount namespaces"}},
 		{"no time for SYN queues", tcpq.Coverage{SynOverBudget: 4}, []string{"SYN queues of 4 namespaces: the time for counting them was used up (--syn all)"}},

@@ -64,16 +64,17 @@ type Error struct {
 
 // Coverage says where was looked, and so what may have been missed.
 type Coverage struct {
-	Listns          bool // the kernel listed all namespaces but those that only a socket holds
-	Processes       int  // processes seen
-	ProcessesDenied int  // of them, those whose namespaces may not be seen
-	ProcessesHidden bool // /proc hides other users' processes (hidepid)
-	OwnPIDNamespace bool // only the processes of this PID namespace can be seen
-	MountNamespaces int  // distinct mount namespaces searched for nsfs mounts
-	MountsDenied    int  // mount namespaces that could not be searched
-	DescriptorsLeft int  // processes whose descriptors were not searched
-	SocketsSearched bool // namespaces that only a socket holds were searched for
-	SynWalked       int  // namespaces whose SYN queues were counted
-	SynQuiet        int  // not counted: nothing there asked for it
-	SynOverBudget   int  // not counted: the time for it was used up
+	Listns            bool // the kernel listed all namespaces but those that only a socket holds
+	Processes         int  // processes seen
+	ProcessesDenied   int  // of them, those whose namespaces may not be seen
+	ProcessesHidden   bool // /proc hides other users' processes (hidepid)
+	OwnPIDNamespace   bool // only the processes of this PID namespace can be seen
+	MountNamespaces   int  // distinct mount namespaces searched for nsfs mounts
+	MountsDenied      int  // mount namespaces that could not be searched
+	DescriptorsLeft   int  // processes whose descriptors were not searched
+	DescriptorsDenied int  // of those that may be seen themselves, the ones whose descriptors may not
+	SocketsSearched   bool // namespaces that only a socket holds were searched for
+	SynWalked         int  // namespaces whose SYN queues were counted
+	SynQuiet          int  // not counted: nothing there asked for it
+	SynOverBudget     int  // not counted: the time for it was used up
 }
