@@ -8,6 +8,8 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
 PREFIX  ?= /usr/local
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+IMAGE   ?= localhost/qtune:$(VERSION)
 
 PKG      ?= ./...
 ARGS     ?=
@@ -26,7 +28,7 @@ endif
 ABSENT := $(if $(wildcard test/bench/*.go),,bench) $(if $(wildcard test/e2e/*.go),,e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: help all inspect test cover lint fuzz bench generate e2e vm install clean bin/qtune
+.PHONY: help all inspect test cover lint fuzz bench generate e2e vm image deb install clean bin/qtune
 
 help: ## list these targets
 	@awk -F ':.*## ' -v absent=' $(ABSENT) ' \
@@ -75,13 +77,25 @@ e2e: ## real servers and containers, as root
 vm: ## the tests of the kernel on other kernels, in QEMU (KERNELS='5.10 7.x', ARGS='-run TestKernelTruth')
 	@go run ./test/vm -kernels '$(KERNELS)' $(ARGS)
 
+image: bin/qtune ## bin/qtune-image.tar for docker load, without an engine (IMAGE=qtune:TAG, GOARCH=arm64)
+	@deploy/image/archive $(IMAGE) bin/qtune bin/qtune-image.tar
+	@echo 'bin/qtune-image.tar: $(IMAGE)'
+
+deb: bin/qtune ## bin/qtune_VERSION_ARCH.deb, which starts the agent (GOARCH=arm64)
+	@deploy/debian/build $(VERSION) bin
+
 # Not rebuilt when there: `make all && sudo make install` needs no Go as root.
-install: ## install bin/qtune and the man pages (PREFIX=/usr/local, DESTDIR=)
+# Options that an administrator has set are kept; the unit is not enabled.
+install: ## install bin/qtune, man pages and the unit (PREFIX=/usr/local, DESTDIR=)
 	@test -x bin/qtune || $(MAKE) --no-print-directory all
 	install -D -m 0755 bin/qtune $(DESTDIR)$(PREFIX)/bin/qtune
 	@for page in docs/man/*.1; do \
 		[ ! -e "$$page" ] || install -D -m 0644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}" || exit; \
 	done
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/bin/|$(PREFIX)/bin/|' deploy/systemd/qtune.service >$(DESTDIR)$(UNITDIR)/qtune.service
+	@chmod 0644 $(DESTDIR)$(UNITDIR)/qtune.service
+	@[ -e $(DESTDIR)/etc/default/qtune ] || install -D -m 0644 deploy/systemd/qtune.default $(DESTDIR)/etc/default/qtune
 
 clean: ## remove what was built
 	rm -rf bin
