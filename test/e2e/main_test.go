@@ -15,7 +15,7 @@ import (
 
 // packages are what the servers come in.
 var packages = []string{
-	"apache2", "chromium", "default-jdk-headless", "dnsdist", "erlang-base", "etcd-server", "fonts-dejavu-core", "gunicorn", "haproxy", "jetty9",
+	"apache2", "chromium", "default-jdk-headless", "dnsdist", "docker.io", "erlang-base", "etcd-server", "fonts-dejavu-core", "gunicorn", "haproxy", "jetty9",
 	"lighttpd", "mariadb-server", "memcached", "mosquitto", "nats-server", "nginx-light", "nodejs", "openssh-server",
 	"pgbouncer", "php-fpm", "postgresql", "prometheus", "prometheus-alertmanager", "puma", "python3", "python3-aiohttp", "python3-flask",
 	"python3-tornado", "python3-twisted", "python3-waitress", "redis-server", "rsyslog", "rustc", "systemd", "tmux",
