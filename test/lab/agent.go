@@ -35,6 +35,18 @@ type Agent struct {
 // it is ready.
 func StartAgent(t testing.TB, args ...string) *Agent {
 	t.Helper()
+	return startAgent(t, append([]string{"--web.listen-address", "127.0.0.1:0", "--step", "200ms", "--cpu-budget", "50"}, args...))
+}
+
+// StartDefaultAgent is [StartAgent] with the periods and budgets that it has when it
+// is told none. It serves HTTP at an address.
+func StartDefaultAgent(t testing.TB, address string) *Agent {
+	t.Helper()
+	return startAgent(t, []string{"--web.listen-address", address})
+}
+
+func startAgent(t testing.TB, args []string) *Agent {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "qtune-agent-") // t.TempDir may be too long for a socket
 	must(t, "make a folder", err)
 	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // in the folder for temporary files
@@ -43,7 +55,7 @@ func StartAgent(t testing.TB, args ...string) *Agent {
 		return (&net.Dialer{}).DialContext(ctx, "unix", a.Socket)
 	}}
 	t.Cleanup(a.client.CloseIdleConnections)
-	a.Run = startRun(t, nil, append([]string{Binary(t), "agent", "--socket", a.Socket, "--web.listen-address", "127.0.0.1:0", "--step", "200ms", "--cpu-budget", "50"}, args...))
+	a.Run = startRun(t, nil, append([]string{Binary(t), "agent", "--socket", a.Socket}, args...))
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the agent's log:\n%s", a.log())
