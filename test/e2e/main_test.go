@@ -15,7 +15,7 @@ import (
 
 // packages are what the servers come in.
 var packages = []string{
-	"apache2", "chromium", "default-jdk-headless", "dnsdist", "docker.io", "erlang-base", "etcd-server", "fonts-dejavu-core", "gunicorn", "haproxy", "jetty9",
+	"apache2", "chromium", "default-jdk-headless", "dnsdist", "docker.io", "erlang-base", "etcd-server", "fonts-dejavu-core", "gunicorn", "haproxy", "iproute2", "jetty9",
 	"lighttpd", "mariadb-server", "memcached", "mosquitto", "nats-server", "nginx-light", "nodejs", "openssh-server",
 	"pgbouncer", "php-fpm", "postgresql", "prometheus", "prometheus-alertmanager", "puma", "python3", "python3-aiohttp", "python3-flask",
 	"python3-tornado", "python3-twisted", "python3-waitress", "redis-server", "rsyslog", "rustc", "systemd", "tmux",
@@ -45,6 +45,18 @@ func install() error {
 		defer os.Remove(noDaemons) //nolint:errcheck // was written above
 	}
 	args := append([]string{"install", "-y", "-qq", "--no-install-recommends", "--no-upgrade"}, packages...)
+	if aptGet(args...) == nil {
+		return nil
+	}
+	// A fresh machine knows of no package, and the lists of an old one name what is gone.
+	if err := aptGet("update", "-qq"); err != nil {
+		return err
+	}
+	return aptGet(args...)
+}
+
+func aptGet(args ...string) error {
+	args = append([]string{"-o", "DPkg::Lock::Timeout=300"}, args...)
 	cmd := exec.Command("apt-get", args...) //nolint:noctx // before any test there is no context
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	if out, err := cmd.CombinedOutput(); err != nil {
