@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,16 +60,15 @@ func startWebhook(t *testing.T) *webhook {
 	return h
 }
 
-func (h *webhook) empty() bool {
+// about returns the first message about a namespace; ok is false while there is none.
+func (h *webhook) about(netns string) (first alert, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.alerts) == 0
-}
-
-func (h *webhook) first() alert {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.alerts[0]
+	i := slices.IndexFunc(h.alerts, func(a alert) bool { return a.Labels["netns"] == netns })
+	if i < 0 {
+		return alert{}, false
+	}
+	return h.alerts[i], true
 }
 
 // startAlertmanager starts one with the shipped configuration and returns its
