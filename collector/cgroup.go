@@ -134,7 +134,7 @@ func cgroupPath(content []byte) string {
 		if p.podUID != "" {
 			said |= 2
 		}
-		if p.unit != "" {
+		if p.unit != "" && preferred > 0 { // a unit has its place in these; elsewhere anybody makes such a name
 			said |= 1
 		}
 		if said = said*3 + preferred; said > most {

@@ -241,6 +241,7 @@ var cgroupTests = []struct {
 	{"a pod says more than a unit", "3:pids:" + burstable + "\n1:name=systemd:/system.slice/kubelet.service\n", burstable},
 	{"a unit says more than the root", "2:cpu:/\n1:name=systemd:/system.slice/nginx.service\n0::/\n", "/system.slice/nginx.service"},
 	{"a process in no cgroup but the roots", "2:cpu:/\n1:name=systemd:/\n0::/\n", "/"},
+	{"a folder of a controller alone is no unit", "4:memory:/init.scope\n1:name=systemd:/\n0::/\n", "/"},
 	{"another named hierarchy is not systemd's", "3:name=elogind:/1\n1:name=systemd:/\n", "/"},
 	{"nothing", "", ""},
 	{"lines that are none", "\n::\n0:\n0::\n0::relative\nx\n", ""},
