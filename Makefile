@@ -28,7 +28,7 @@ endif
 ABSENT := $(if $(wildcard test/bench/*.go),,bench) $(if $(wildcard test/e2e/*.go),,e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: help all inspect test cover lint fuzz bench generate e2e vm image deb install clean bin/qtune
+.PHONY: help all inspect test cover lint fuzz bench soak generate e2e vm image deb install clean bin/qtune
 
 help: ## list these targets
 	@awk -F ':.*## ' -v absent=' $(ABSENT) ' \
@@ -64,8 +64,11 @@ lint: bin/tools/golangci-lint ## golangci-lint, go vet for arm64, tidy go.mod, f
 fuzz: ## every fuzz target in turn (FUZZTIME=20s each, PKG=./tcpq)
 	@test/ci/fuzz $(FUZZTIME) $(PKG)
 
-bench: ## compare with the C floor and ss, as root (ARGS=-smoke for a short one)
+bench: ## compare with the C floor, ss and node_exporter, as root (ARGS=-smoke for a short one)
 	go run ./test/bench $(ARGS)
+
+soak: bin/qtune ## the agent under half an hour of churn, as root (ARGS='-for 2m')
+	go run ./test/soak $(ARGS)
 
 generate: ## write the generated files anew
 	go generate ./...

@@ -23,13 +23,13 @@ import (
 // with this process, too: its standard input does.
 type holder struct {
 	cmd   *exec.Cmd
-	stdin io.Closer
+	stdin io.WriteCloser
 }
 
 // listeners starts a process with n listeners in a namespace of its own. Its
 // sockets carry the id of cgroup, unless that is "".
 func (l *lab) listeners(n int, cgroup string) (*holder, error) {
-	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	attr := netnsOfItsOwn
 	if cgroup != "" {
 		fd, err := unix.Open(cgroup, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
@@ -38,31 +38,41 @@ func (l *lab) listeners(n int, cgroup string) (*holder, error) {
 		defer unix.Close(fd)
 		attr.UseCgroupFD, attr.CgroupFD = true, fd
 	}
-	return l.hold("listen", n, attr)
+	return l.hold("listen", n, &attr)
 }
+
+// netnsOfItsOwn starts a process in a new network namespace.
+var netnsOfItsOwn = syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
 
 // hold starts a fixture and waits until it is ready.
 func (l *lab) hold(kind string, n int, attr *syscall.SysProcAttr) (*holder, error) {
+	h, _, err := l.start(kind, n, attr)
+	return h, err
+}
+
+// start is hold for a fixture that says more.
+func (l *lab) start(kind string, n int, attr *syscall.SysProcAttr) (*holder, *bufio.Reader, error) {
 	cmd := exec.CommandContext(l.ctx, "/proc/self/exe", "fixture", kind, strconv.Itoa(n))
 	cmd.SysProcAttr = attr
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start a process with %d sockets: %w", n, err)
+		return nil, nil, fmt.Errorf("start a process with %d sockets: %w", n, err)
 	}
 	h := &holder{cmd, stdin}
-	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+	out := bufio.NewReader(stdout)
+	if _, err := out.ReadString('\n'); err != nil {
 		h.close()
-		return nil, fmt.Errorf("a process did not make its %d sockets", n)
+		return nil, nil, fmt.Errorf("a process did not make its %d sockets", n)
 	}
-	return h, nil
+	return h, out, nil
 }
 
 func (h *holder) netns() string { return fmt.Sprintf("/proc/%d/ns/net", h.cmd.Process.Pid) }
@@ -117,6 +127,12 @@ func fixture(args []string) {
 		switch args[0] {
 		case "listen":
 			err = listen(n)
+		case "waiting":
+			err = waiting(n)
+		case "burst":
+			if err = burstFixture(n); err == nil {
+				return
+			}
 		case "connect":
 			err = connect(n)
 		}
@@ -135,14 +151,38 @@ func listen(n int) error {
 		return fmt.Errorf("switch on lo: %w", err)
 	}
 	for i := range n {
-		if _, err := listenOn(&unix.SockaddrInet4{Addr: [4]byte{127, 0, byte(i / 20000), 1}, Port: 10000 + i%20000}); err != nil {
+		if _, err := listenOn(&unix.SockaddrInet4{Addr: [4]byte{127, 0, byte(i / 20000), 1}, Port: 10000 + i%20000}, 128); err != nil {
 			return fmt.Errorf("listener %d: %w", i, err)
 		}
 	}
 	return nil
 }
 
-func listenOn(at unix.Sockaddr) (int, error) {
+// waiting makes n listeners with so short a limit that the two connections which
+// wait at each fill it half.
+func waiting(n int) error {
+	if err := host.LoopbackUp(); err != nil {
+		return fmt.Errorf("switch on lo: %w", err)
+	}
+	for i := range n {
+		at := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: 10000 + i}
+		if _, err := listenOn(at, 4); err != nil {
+			return fmt.Errorf("listener %d: %w", i, err)
+		}
+		for range 2 {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				return fmt.Errorf("listener %d: %w", i, err)
+			}
+			if err := unix.Connect(fd, at); err != nil {
+				return fmt.Errorf("listener %d: connect: %w", i, err)
+			}
+		}
+	}
+	return nil
+}
+
+func listenOn(at unix.Sockaddr, backlog int) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
@@ -150,7 +190,7 @@ func listenOn(at unix.Sockaddr) (int, error) {
 	if err := unix.Bind(fd, at); err != nil {
 		return -1, err
 	}
-	return fd, unix.Listen(fd, 128)
+	return fd, unix.Listen(fd, backlog)
 }
 
 // connect makes n connections on loopback, between addresses that are this
@@ -159,7 +199,7 @@ func connect(n int) error {
 	pid := os.Getpid() // at most 22 bits, and more than all others
 	ours := func(net byte) [4]byte { return [4]byte{127, net + byte(pid>>16), byte(pid >> 8), byte(pid)} }
 	server := &unix.SockaddrInet4{Addr: ours(128), Port: 1000}
-	listener, err := listenOn(server)
+	listener, err := listenOn(server, 128)
 	if err != nil {
 		return err
 	}

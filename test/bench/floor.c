@@ -8,6 +8,10 @@
 // It is started inside a network namespace. For each number N on its standard
 // input it makes N dumps and answers with the 10th percentile of their duration
 // in nanoseconds and the number of listeners of the last one.
+//
+// With two arguments, a rate in Hz and a number of seconds, it samples instead: a
+// dump at each tick of the monotonic clock. Then it writes the CPU time that took in
+// nanoseconds and the number of ticks.
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -168,11 +172,32 @@ static void dump(int fd)
 	}
 }
 
-int main(void)
+static int sample(int fd, long hz, long seconds)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	for (long i = 0; i < hz * seconds; i++) {
+		t.tv_nsec += 1000000000 / hz;
+		if (t.tv_nsec >= 1000000000) {
+			t.tv_nsec -= 1000000000;
+			t.tv_sec++;
+		}
+		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
+			;
+		dump(fd);
+	}
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	printf("%llu %ld\n", t.tv_sec * 1000000000ull + t.tv_nsec, hz * seconds);
+	return 0;
+}
+
+int main(int argc, char **argv)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (fd < 0)
 		die("socket");
+	if (argc == 3)
+		return sample(fd, atol(argv[1]), atol(argv[2]));
 	for (int n; scanf("%d", &n) == 1 && n > 0;) {
 		uint64_t *took = calloc(n, sizeof *took);
 		if (!took)

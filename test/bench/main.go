@@ -3,13 +3,13 @@
 //go:build linux
 
 // Command bench measures qtune beside its peers: a C program that does the same
-// dump with as little as it takes, ss(8), and ss in each namespace by
-// nsenter(1). A speed is a ratio of two things measured in turn in one run;
+// dump with as little as it takes, ss(8), ss in each namespace by nsenter(1), and
+// node_exporter. A speed is a ratio of two things measured in turn in one run;
 // absolute times belong to the machine.
 //
-//	go run ./test/bench [-smoke] [-only NAME] [-rounds 9] [-qtune PATH]
+//	go run ./test/bench [-smoke] [-only NAME] [-rounds 9] [-qtune PATH] [-plots DIR]
 //
-// It needs root, gcc, ss and nsenter. Its listeners and connections live in
+// It needs root, gcc, ss and nsenter, and node_exporter to compare with that. Its listeners and connections live in
 // network namespaces of their own. It exits 1 when a bar is missed twice: what
 // is missed is measured once more by itself.
 package main
@@ -28,6 +28,7 @@ import (
 	"runtime"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,6 +44,9 @@ type lab struct {
 	qtune  string
 	rounds int
 	smoke  bool
+
+	costs  map[size]agentCost // of hosts that were measured in this run
+	values []value            // for the charts
 }
 
 // A row is a line of the result.
@@ -69,7 +73,18 @@ var measurements = []measurement{
 	{"oneshot-100", func(l *lab) ([]row, error) { return l.oneshotWall(100, 3) }},
 	{"oneshot-10000", func(l *lab) ([]row, error) { return l.oneshotCPU(10000, 0.6, 0.8) }},
 	{"namespaces", func(l *lab) ([]row, error) { return l.namespaces(200, 5, 20) }},
+	{"peers", func(l *lab) ([]row, error) { return l.peers(100, 1000, 10000) }},
 	{"text-tables", (*lab).textTables},
+	{"holding", func(l *lab) ([]row, error) { return l.holdingNothing(200, 10, 1.3) }},
+	{"lookups", func(l *lab) ([]row, error) { return l.lookups(500, 10, 4) }},
+	{"sampling", func(l *lab) ([]row, error) { return l.sampling(100, 100, 3, 2) }},
+	{"watched", func(l *lab) ([]row, error) { return l.few(20, 10000, 1.0/20) }},
+	{"bursts", func(l *lab) ([]row, error) { return l.bursts(500) }},
+	{"node-exporter", func(l *lab) ([]row, error) { return l.besideNodeExporter(100, 100000, 30) }},
+	{"agent-100", func(l *lab) ([]row, error) { return l.agent(smallHost, agentBars{percent: 0.5, mib: 32}) }},
+	{"agent-1000", func(l *lab) ([]row, error) { return l.agent(wide, agentBars{2, 48, 40 * time.Millisecond}) }},
+	{"agent-5000", func(l *lab) ([]row, error) { return l.agent(manyPods, agentBars{percent: 2}) }},
+	{"growth", (*lab).growth},
 }
 
 func main() {
@@ -88,6 +103,7 @@ func bench(args []string, out io.Writer) error {
 	smoke := f.Bool("smoke", false, "small and quick: proves that the bench works, no bar can be missed")
 	only := f.String("only", "", "only the measurement of this name, or those that begin so: "+names(measurements))
 	rounds := f.Int("rounds", 9, "how often each pair is measured in turn")
+	plots := f.String("plots", "", "a folder for pictures of what was measured, docs/images")
 	binary := f.String("qtune", "", "the qtune to measure; built when not given")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -109,6 +125,9 @@ func bench(args []string, out io.Writer) error {
 	}
 	fmt.Fprintln(out, l.machine())
 	missed, err := l.runAll(chosen, out)
+	if *plots != "" && err == nil {
+		err = l.plot(*plots)
+	}
 	if err != nil || len(missed) == 0 || l.smoke {
 		return err
 	}
@@ -158,7 +177,7 @@ func newLab(ctx context.Context, binary string) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{ctx: ctx, dir: dir, floor: filepath.Join(dir, "floor"), qtune: binary}
+	l := &lab{ctx: ctx, dir: dir, floor: filepath.Join(dir, "floor"), qtune: binary, costs: map[size]agentCost{}}
 	if err := l.build(); err != nil {
 		os.RemoveAll(dir) //nolint:errcheck // the other error says more
 		return nil, err

@@ -102,6 +102,28 @@ func (c comparison) row(what string, bar float64) row {
 	}
 }
 
+// inform makes a row that is for information.
+func inform(what, value string) row {
+	return row{what: what, ours: value, peer: noBar, ratio: noBar, bar: noBar}
+}
+
+// atMost makes a row of one value that must not be more than its bar.
+func atMost(what string, value float64, unit string, bar float64) row {
+	return row{
+		what: what, ours: fmt.Sprintf("%.3g %s", value, unit), peer: noBar, ratio: noBar,
+		bar: fmt.Sprintf("<= %g %s", bar, unit), missed: value > bar,
+	}
+}
+
+// atLeast makes a row of a share of things.
+func atLeast(what string, some, all int, percent float64) row {
+	share := 100 * float64(some) / float64(max(1, all))
+	return row{
+		what: what, ours: fmt.Sprintf("%d of %d", some, all), peer: noBar, ratio: fmt.Sprintf("%.1f %%", share),
+		bar: fmt.Sprintf(">= %g %%", percent), missed: share < percent,
+	}
+}
+
 // short leaves out digits that nobody can measure.
 func short(d time.Duration) string {
 	if d < time.Millisecond {
