@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	settled    = 15 * time.Second // by then the agent has seen what was done
+	settled    = 2 * time.Second  // between what was done and a pass that has seen it
 	keptFor    = 9 * time.Minute  // what ended is told at least so long
 	forgotten  = 11 * time.Minute // and at most so long
 	namespaces = "qtune_netns_tcpext_listen_overflows_total"
@@ -45,7 +45,6 @@ func (c *scraper) judge(s *scrape) {
 	c.once()
 	c.ofEach(s, overflows)
 	c.apart(s.in)
-	c.punctual(s)
 }
 
 // forward follows a series as Prometheus does, and checks that only what was
@@ -107,17 +106,16 @@ func (c *scraper) ofEach(s *scrape, overflows map[uint64]float64) {
 		if p == nil {
 			continue // a namespace of somebody else
 		}
-		watched := c.born.Add(settled) // since when the agent knows all
-		switch quiet := p.touched.Add(settled); {
+		switch before := s.at.Sub(p.ended); {
 		case p.ended.IsZero():
-			if quiet.Before(s.at) && watched.Before(s.at) {
+			if s.in.Time.After(p.touched.Add(settled)) {
 				c.report.check("exact", told && value == float64(p.refused), "net:[%d] %s told %g (told: %t), the load did %d", inode, p.cookie, value, told, p.refused)
 			}
-		case s.at.Sub(p.ended) > forgotten:
-			c.report.check("dead", !told, "net:[%d] %s ended %v ago", inode, p.cookie, s.at.Sub(p.ended).Round(time.Second))
-		case s.at.Sub(p.ended) < keptFor && s.at.Sub(p.ended) > settled && quiet.Before(p.ended) && watched.Before(p.ended):
+		case before > forgotten:
+			c.report.check("dead", !told, "net:[%d] %s ended %v ago", inode, p.cookie, before.Round(time.Second))
+		case before < keptFor && s.in.Time.After(p.ended.Add(settled)) && c.steps.within(c.lives, p.touched.Add(settled), p.ended.Add(-settled)):
 			c.report.check("kept", told && value == float64(p.refused), "net:[%d] %s, which ended %v ago, told %g (told: %t), the load did %d",
-				inode, p.cookie, s.at.Sub(p.ended).Round(time.Second), value, told, p.refused)
+				inode, p.cookie, before.Round(time.Second), value, told, p.refused)
 		}
 	}
 }
@@ -158,17 +156,4 @@ func (c *scraper) apart(in *inspection.Inspection) {
 			c.report.check("apart", p.pids[l.Owner.PID], "%s in net:[%d] %s has the owner %d, which never was there", l.Name(), l.Netns, p.cookie, l.Owner.PID)
 		}
 	}
-}
-
-// punctual checks how old is what the agent tells.
-func (c *scraper) punctual(s *scrape) {
-	gap := 0.0
-	for _, a := range s.in.Agent.Activities {
-		if a.Name == "step" {
-			gap = a.GapSeconds
-		}
-	}
-	age := s.at.Sub(s.in.Time)
-	c.report.check("punctual", gap > 0 && age.Seconds() <= 2*gap, "an answer was %v old, the gap between two steps is %.1f s", age.Round(time.Millisecond), gap)
-	c.report.longest("age of an answer", age)
 }

@@ -66,9 +66,9 @@ type soak struct {
 	life  sync.RWMutex
 	agent *daemon.Daemon
 	lives int
-	born  time.Time
 
 	usages usages
+	steps  steps
 }
 
 func run(args []string, out io.Writer) error {
@@ -107,6 +107,7 @@ func (s *soak) run(ctx context.Context, out io.Writer) error {
 	g.Go(func() error { return s.load.run(ctx) })
 	g.Go(func() error { return s.killNowAndThen(ctx) })
 	g.Go(func() error { return s.watchUsage(ctx) })
+	g.Go(func() error { return s.watchSteps(ctx) })
 	g.Go(func() error { return every(ctx, time.Minute, func() error { s.printLine(out); return nil }) })
 	for range scrapers {
 		g.Go(func() error { return newScraper(s).run(ctx) })
@@ -143,7 +144,6 @@ func every(ctx context.Context, period time.Duration, f func() error) error {
 func (s *soak) startAgent(ctx context.Context) (err error) {
 	s.agent, err = daemon.StartAgent(ctx, s.qtune)
 	s.lives++
-	s.born = time.Now()
 	return err
 }
 

@@ -23,7 +23,7 @@ var invariants = []struct{ name, what string }{
 	{"apart", "nothing crosses between namespaces that share an inode number"},
 	{"veth", "a veth is gone 1 s after its pod's end"},
 	{"dead", "no series tells of a pod that ended 11 minutes ago"},
-	{"punctual", "what the agent tells is never older than two of its periods"},
+	{"punctual", "the agent is never late by more than the gap that its budget makes between two steps"},
 	{"answers", "every scrape is answered"},
 }
 

@@ -7,7 +7,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -125,21 +124,6 @@ func (c *scraper) look(ctx context.Context) (*scrape, error) {
 		}
 	}
 	return nil, nil
-}
-
-func (c *scraper) inspection(ctx context.Context) (*inspection.Inspection, error) {
-	body, err := c.agent.Get(ctx, "/api/v1/inspection")
-	if err != nil {
-		return nil, err
-	}
-	in := &inspection.Inspection{}
-	if err := json.Unmarshal(body, in); err != nil {
-		return nil, fmt.Errorf("decode an inspection: %w", err)
-	}
-	if in.Agent == nil || in.Gone == nil {
-		return nil, errors.New("an inspection that is not an agent's")
-	}
-	return in, nil
 }
 
 // newScrape finds out what names stand for: what lives, else what ended last.
