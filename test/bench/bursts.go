@@ -54,7 +54,7 @@ func (l *lab) bursts(n int) ([]row, error) {
 	}
 	defer b.close()
 	gauge := l.watchGauge(b.holder)
-	defer gauge.stop()
+	defer gauge.stop() //nolint:errcheck // asked below, unless something else failed
 	rows, err := l.burstsWatched(b, n)
 	if err != nil {
 		return nil, err

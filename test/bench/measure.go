@@ -98,7 +98,7 @@ func (l *lab) compare(rounds int, ours, peer func() (time.Duration, error)) (com
 func (c comparison) row(what string, bar float64) row {
 	return row{
 		what: what, ours: short(c.ours), peer: short(c.peer),
-		ratio: fmt.Sprintf("%.3g", c.ratio), bar: fmt.Sprintf("<= %g", bar), missed: c.ratio > bar,
+		ratio: fmt.Sprintf("%.3g", c.ratio), bar: fmt.Sprintf("<= %.3g", bar), missed: c.ratio > bar,
 	}
 }
 
