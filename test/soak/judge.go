@@ -114,7 +114,8 @@ func (c *scraper) ofEach(s *scrape, overflows map[uint64]float64) {
 		case before > forgotten:
 			c.report.check("dead", !told, "net:[%d] %s ended %v ago", inode, p.cookie, before.Round(time.Second))
 		case before < keptFor && s.in.Time.After(p.ended.Add(settled)) && c.steps.within(c.lives, p.touched.Add(settled), p.ended.Add(-settled)):
-			c.report.check("kept", told && value == float64(p.refused), "net:[%d] %s, which ended %v ago, told %g (told: %t), the load did %d",
+			// What ended and counted nothing has no series.
+			c.report.check("kept", value == float64(p.refused), "net:[%d] %s, which ended %v ago, told %g (told: %t), the load did %d",
 				inode, p.cookie, before.Round(time.Second), value, told, p.refused)
 		}
 	}
