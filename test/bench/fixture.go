@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -99,8 +98,7 @@ func newCgroup() string {
 		if unix.Statfs(mount, &fs) != nil || fs.Type != unix.CGROUP2_SUPER_MAGIC {
 			continue
 		}
-		dir := filepath.Join(mount, fmt.Sprintf("qtune-bench-%d", os.Getpid()))
-		if os.Mkdir(dir, 0o755) == nil {
+		if dir, err := os.MkdirTemp(mount, "qtune-bench-"); err == nil {
 			return dir
 		}
 	}

@@ -9,7 +9,8 @@
 //
 //	go run ./test/bench [-smoke] [-only NAME] [-rounds 9] [-qtune PATH] [-plots DIR]
 //
-// It needs root, gcc, ss and nsenter, and node_exporter to compare with that. Its listeners and connections live in
+// It needs root, gcc, ss and nsenter, and node_exporter to compare with that. It and
+// what it starts see no other process of the machine, nor does qtune. Its listeners and connections live in
 // network namespaces of their own. It exits 1 when a bar is missed twice: what
 // is missed is measured once more by itself.
 package main
@@ -31,6 +32,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/qtune/qtune/test/daemon"
 )
 
 //go:embed floor.c
@@ -92,10 +95,15 @@ func main() {
 		fixture(os.Args[2:])
 		return
 	}
-	if err := bench(os.Args[1:], os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+	alone, code, err := daemon.Alone()
+	if alone && err == nil {
+		err = bench(os.Args[1:], os.Stdout)
 	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 func bench(args []string, out io.Writer) error {

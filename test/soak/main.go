@@ -47,10 +47,15 @@ func main() {
 		}
 		return
 	}
-	if err := run(os.Args[1:], os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "soak:", err)
-		os.Exit(1)
+	alone, code, err := daemon.Alone()
+	if alone && err == nil {
+		err = run(os.Args[1:], os.Stdout)
 	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "soak:", err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // A soak is one run.
