@@ -5,7 +5,9 @@
 package agent
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +34,7 @@ type Sampler struct {
 
 	chosen []*place // of the visit that is being made, and the ways in
 	doors  []*host.Namespace
+	wanted []wanted // of the choice that is being made
 }
 
 // A place is a namespace with the listeners that are sampled there.
@@ -48,6 +51,8 @@ type place struct {
 type sampled struct {
 	tcpq.Sample           // since the last Take
 	watch       time.Time // until when it is looked at fast
+	lost        uint64    // packets refused within the window, at most
+	passed      bool      // over: others need to be looked at fast more than it
 }
 
 // How long a listener is watched after the last sign of trouble, and how many are.
@@ -169,16 +174,39 @@ func (p *place) note(read []collector.Known, now time.Time) {
 	}
 }
 
-// choose decides who is looked at fast from now on.
+// A wanted is one that is to be looked at fast.
+type wanted struct {
+	*sampled
+	fill float64 // of its queue, now
+}
+
+// choose decides who is looked at fast from now on: when they are too many, those
+// that lost most, then the fullest.
 func (s *Sampler) choose(now time.Time) {
-	left := watchMost
+	s.wanted = s.wanted[:0]
+	for _, p := range s.places {
+		for i := range p.sampled {
+			m, q := &p.sampled[i], p.known[i].Accept
+			if m.passed = p.known[i].Gone || !now.Before(m.watch); !m.passed {
+				s.wanted = append(s.wanted, wanted{m, float64(q.Len) / (float64(q.Max) + 1)})
+			}
+		}
+	}
+	if len(s.wanted) > watchMost {
+		slices.SortStableFunc(s.wanted, func(a, b wanted) int {
+			return cmp.Or(cmp.Compare(b.lost, a.lost), cmp.Compare(b.fill, a.fill))
+		})
+		for _, w := range s.wanted[watchMost:] {
+			w.passed = true
+		}
+	}
+	clear(s.wanted) // it keeps no place that has ended
 	for _, p := range s.places {
 		p.watched, p.which = p.watched[:0], p.which[:0]
 		for i := range p.sampled {
-			if left > 0 && now.Before(p.sampled[i].watch) {
+			if !p.sampled[i].passed {
 				p.watched = append(p.watched, p.known[i])
 				p.which = append(p.which, i)
-				left--
 			}
 		}
 	}
@@ -229,8 +257,9 @@ func (s *Sampler) Follow(found []*host.Namespace, snap *tcpq.Snapshot, in *inspe
 		}
 		p := newPlace(ns, n, before[n.ID])
 		for j := range mine {
+			p.sampled[j].lost = 0
 			if r := mine[j].Refused; r != nil && r.Max > 0 {
-				p.sampled[j].watch = now.Add(watchFor)
+				p.sampled[j].watch, p.sampled[j].lost = now.Add(watchFor), r.Max
 			}
 		}
 		s.places = append(s.places, p)
@@ -251,7 +280,10 @@ func newPlace(ns *host.Namespace, n *tcpq.Namespace, before *place) *place {
 			j++
 		}
 		if j < len(before.known) && before.known[j].Cookie == p.known[i].Cookie {
-			p.known[i], p.sampled[i] = before.known[j], before.sampled[j]
+			p.sampled[i] = before.sampled[j]
+			if !before.known[j].Gone { // it may have ceased to listen for a moment, and is back
+				p.known[i] = before.known[j]
+			}
 		}
 	}
 	return p

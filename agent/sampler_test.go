@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package agent
+
+import (
+	"testing"
+	"time"
+
+	"github.com/qtune/qtune/advisor"
+	"github.com/qtune/qtune/host"
+	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/tcpq"
+)
+
+// crowd returns a Snapshot of namespaces of this many listeners each, the ways in,
+// and what is shown of them.
+func crowd(sizes ...int) ([]*host.Namespace, *tcpq.Snapshot, *inspection.Inspection) {
+	s := &tcpq.Snapshot{Time: time.Now()}
+	var found []*host.Namespace
+	for i, size := range sizes {
+		n := tcpq.Namespace{ID: tcpq.NetnsID{Inode: uint64(i + 1), Cookie: uint64(i + 101)}, Listed: true}
+		for j := range size {
+			l := listening(0, 0)
+			l.Cookie = uint64(i*10000 + j + 1)
+			n.Listeners = append(n.Listeners, l)
+		}
+		s.Namespaces = append(s.Namespaces, n)
+		found = append(found, &host.Namespace{Inode: n.ID.Inode, Cookie: n.ID.Cookie})
+	}
+	return found, s, inspection.From(s, &tcpq.Window{}, advisor.Report{})
+}
+
+// watched returns the cookies of those that are looked at fast, by namespace.
+func watched(s *Sampler) [][]uint64 {
+	out := make([][]uint64, len(s.places))
+	for i, p := range s.places {
+		for _, k := range p.watched {
+			out[i] = append(out[i], k.Cookie)
+		}
+	}
+	return out
+}
+
+func TestWatched(t *testing.T) {
+	s := NewSampler(nil, time.Second, 100, 0.01)
+	found, snap, in := crowd(watchMost, 3)
+	for i := range in.Listeners {
+		in.Listeners[i].Refused = &inspection.Bounds{Max: 1}
+	}
+	in.Listeners[watchMost+1].Refused.Max = 90
+	in.Listeners[7].Refused.Max = 0
+	s.Follow(found, snap, in)
+	got := watched(s)
+	if n := len(got[0]) + len(got[1]); n != watchMost {
+		t.Fatalf("%d are watched, want %d", n, watchMost)
+	}
+	if len(got[1]) == 0 || got[1][0] != 10002 && got[1][0] != 10001 {
+		t.Errorf("in the last namespace %v are watched, want the one that lost most", got[1])
+	}
+	for _, cookie := range got[0] {
+		if cookie == 8 {
+			t.Error("one that lost nothing is watched")
+		}
+	}
+	for i := range in.Listeners {
+		in.Listeners[i].Refused.Max = 0
+	}
+	s.Follow(found, snap, in)
+	if got = watched(s); len(got[0])+len(got[1]) != watchMost {
+		t.Error("who lost something is not watched a minute longer")
+	}
+	s.choose(time.Now().Add(watchFor + time.Second))
+	if got = watched(s); len(got[0])+len(got[1]) != 0 {
+		t.Errorf("%d are watched after that minute", len(got[0])+len(got[1]))
+	}
+}
+
+// TestFollow proves that what samples showed stays with its listener, whoever comes
+// and goes around it, and with nobody else.
+func TestFollow(t *testing.T) {
+	s := NewSampler(nil, time.Second, 100, 0.01)
+	found, snap, in := crowd(3, 2)
+	s.Follow(found, snap, in)
+	s.places[0].sampled[1].Sample = tcpq.Sample{Peak: 5} // cookie 2
+	s.places[1].sampled[1].Sample = tcpq.Sample{Peak: 6} // cookie 10002
+	s.places[0].known[2].Gone = true                     // cookie 3 did not listen for a moment
+
+	snap.Namespaces[0].Listeners = snap.Namespaces[0].Listeners[1:] // 1 has gone
+	in = inspection.From(snap, &tcpq.Window{}, advisor.Report{})
+	snap.Namespaces[1].ID.Cookie, found[1].Cookie = 103, 103 // another namespace of that number
+	s.Follow(found, snap, in)
+	if s.places[0].known[1].Gone {
+		t.Error("a listener that is back is not looked at any more")
+	}
+	taken := s.Take()
+	id := tcpq.ListenerID{Netns: snap.Namespaces[0].ID, Cookie: 2}
+	if len(taken) != 1 || taken[id].Peak != 5 {
+		t.Errorf("taken: %v, want a peak of 5 at %v alone", taken, id)
+	}
+	if taken = s.Take(); len(taken) != 0 {
+		t.Errorf("taken again: %v", taken)
+	}
+}
