@@ -47,7 +47,7 @@ func TestWatched(t *testing.T) {
 	s := NewSampler(nil, time.Second, 100, 0.01)
 	found, snap, in := crowd(watchMost, 3)
 	for i := range in.Listeners {
-		in.Listeners[i].Refused = &inspection.Bounds{Max: 1}
+		in.Listeners[i].Refused = &inspection.Refused{Max: 1}
 	}
 	in.Listeners[watchMost+1].Refused.Max = 90
 	in.Listeners[7].Refused.Max = 0
