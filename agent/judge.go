@@ -5,6 +5,7 @@
 package agent
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/qtune/qtune/advisor"
@@ -19,8 +20,14 @@ const recentSlots = 6
 // accept two minutes ago did accept within the window: what the last minute shows
 // of a listener counts, unless what came before it was worse.
 func judge(s *tcpq.Snapshot, w *tcpq.Window, p *policy.Policy) advisor.Report {
-	recent := advisor.Advise(s, tail(w, recentSlots), p)
+	minute := tail(w, recentSlots)
+	recent := advisor.Advise(s, minute, p)
 	whole := advisor.Advise(s, w, p)
+	if len(minute.Deltas) < len(w.Deltas) {
+		for i := range recent.Findings {
+			recent.Findings[i].Why += fmt.Sprintf(" That is of the last %.0f s.", minute.Duration().Seconds())
+		}
+	}
 	type place struct {
 		ns *tcpq.Namespace
 		l  *tcpq.Listener

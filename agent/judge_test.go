@@ -6,6 +6,7 @@ package agent
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,13 +51,14 @@ func TestJudge(t *testing.T) {
 		name      string
 		stretches []stretch
 		want      []advisor.Code // critical and warning
+		recent    bool           // of the last minute
 	}{
-		{"nothing is found when nothing happens", []stretch{healthy}, nil},
-		{"what accepted for nine minutes and stopped is stuck", []stretch{healthy, {slots: 6, length: 9, refused: 20}}, []advisor.Code{advisor.ApplicationStuck}},
-		{"a burst nine minutes ago is still told", []stretch{{slots: 1, accepted: 500, refused: 20}, healthy}, []advisor.Code{advisor.AcceptQueueOverflow}},
-		{"a burst now is told once", []stretch{healthy, {slots: 1, accepted: 500, refused: 20}}, []advisor.Code{advisor.AcceptQueueOverflow}},
-		{"what was worse before is not hidden by a warning of now", []stretch{{slots: 2, accepted: 500, refused: 20}, healthy, {slots: 3, accepted: 100, length: 7}}, []advisor.Code{advisor.AcceptQueueOverflow}},
-		{"and is forgotten when it is older than the window", []stretch{{slots: 2, accepted: 500, refused: 20}, healthy, healthy}, nil},
+		{"nothing is found when nothing happens", []stretch{healthy}, nil, false},
+		{"what accepted for nine minutes and stopped is stuck", []stretch{healthy, {slots: 6, length: 9, refused: 20}}, []advisor.Code{advisor.ApplicationStuck}, true},
+		{"a burst nine minutes ago is still told", []stretch{{slots: 1, accepted: 500, refused: 20}, healthy}, []advisor.Code{advisor.AcceptQueueOverflow}, false},
+		{"a burst now is told once", []stretch{healthy, {slots: 1, accepted: 500, refused: 20}}, []advisor.Code{advisor.AcceptQueueOverflow}, true},
+		{"what was worse before is not hidden by a warning of now", []stretch{{slots: 2, accepted: 500, refused: 20}, healthy, {slots: 3, accepted: 100, length: 7}}, []advisor.Code{advisor.AcceptQueueOverflow}, false},
+		{"and is forgotten when it is older than the window", []stretch{{slots: 2, accepted: 500, refused: 20}, healthy, healthy}, nil, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -64,8 +66,12 @@ func TestJudge(t *testing.T) {
 			p := policy.Default()
 			var got []advisor.Code
 			for _, f := range judge(s, w, &p).Findings {
-				if f.Severity != advisor.Info {
-					got = append(got, f.Code)
+				if f.Severity == advisor.Info {
+					continue
+				}
+				got = append(got, f.Code)
+				if recent := strings.Contains(f.Why, "of the last 60 s"); recent != tt.recent {
+					t.Errorf("%q says that it is of the last minute: %t, want %t", f.Why, recent, tt.recent)
 				}
 			}
 			if !slices.Equal(got, tt.want) {
