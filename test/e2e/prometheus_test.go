@@ -75,7 +75,7 @@ func TestAlert(t *testing.T) {
 	server.Listeners[0].Serve(lab.Serve{Every: 200 * time.Millisecond}) // all there are: between two bursts it keeps up
 
 	agent, hook := freeAddress(t), startWebhook(t)
-	lab.StartDefaultAgent(t, agent)
+	lab.StartDefaultAgent(t, agent, "--syn", "all") // else their length is told only while counters ask for it
 	prometheus := startPrometheus(t, agent, startAlertmanager(t, hook.url))
 	lab.Wait(t, "the first scrape", func() bool { return len(prometheus.ask(t, "qtune_build_info")) == 1 })
 

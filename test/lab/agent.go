@@ -40,9 +40,9 @@ func StartAgent(t testing.TB, args ...string) *Agent {
 
 // StartDefaultAgent is [StartAgent] with the periods and budgets that it has when it
 // is told none. It serves HTTP at an address.
-func StartDefaultAgent(t testing.TB, address string) *Agent {
+func StartDefaultAgent(t testing.TB, address string, args ...string) *Agent {
 	t.Helper()
-	return startAgent(t, []string{"--web.listen-address", address})
+	return startAgent(t, append([]string{"--web.listen-address", address}, args...))
 }
 
 func startAgent(t testing.TB, args []string) *Agent {
