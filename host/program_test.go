@@ -90,8 +90,8 @@ func TestProgram(t *testing.T) {
 
 // TestHandedSurvivesARecording records a process that was handed sockets.
 func TestHandedSurvivesARecording(t *testing.T) {
-	// The shell has the number that cat will have. What cat repeats, cat has read.
-	cmd := exec.Command("sh", "-c", "LISTEN_PID=$$ LISTEN_FDS=2 exec cat")
+	// One shell has the number that the next will have. What that repeats, it has read.
+	cmd := exec.Command("sh", "-c", "LISTEN_PID=$$ LISTEN_FDS=2 exec sh -c 'read line; echo $line; read line'")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestHandedSurvivesARecording(t *testing.T) {
 	}
 	defer cmd.Wait() //nolint:errcheck // it ends with its input
 	defer in.Close()
-	if _, err := io.WriteString(in, "."); err != nil {
+	if _, err := io.WriteString(in, ".\n"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
@@ -124,7 +124,7 @@ func TestHandedSurvivesARecording(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p := r.Program(cmd.Process.Pid); p.Handed != 2 {
-		t.Errorf("Program(cat) = %+v, want 2 sockets handed", p)
+		t.Errorf("Program(sh) = %+v, want 2 sockets handed", p)
 	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
