@@ -48,19 +48,12 @@ func (l *lab) holdingNothing(namespaces, each int, bar float64) ([]row, error) {
 		return nil, err
 	}
 	defer kept.close()
-	known := make([][]collector.Known, namespaces)
-	for i := range known {
-		known[i] = scene.knownOf(i)
-	}
 	const passes = 20
 	c, err := l.compare(l.rounds,
-		func() (time.Duration, error) { return scene.reads(l.ctx, known, alone, passes) },
+		func() (time.Duration, error) { return scene.dumps(l.ctx, passes) },
 		func() (time.Duration, error) { return kept.passes(passes) })
 	return []row{c.row(fmt.Sprintf("a pass of dumps over %d namespaces, nothing held / sockets kept, p10", namespaces), bar)}, err
 }
-
-// alone makes lookups seem dearer than a dump.
-var alone = collector.Crowd{}
 
 // lookups compares a pass that looks up the known listeners with one that dumps all.
 func (l *lab) lookups(namespaces, each int, times float64) ([]row, error) {
@@ -81,10 +74,10 @@ func (l *lab) lookups(namespaces, each int, times float64) ([]row, error) {
 		known[i] = scene.knownOf(i)
 	}
 	const passes = 10
-	read := func(crowd collector.Crowd) func() (time.Duration, error) {
-		return func() (time.Duration, error) { return scene.reads(l.ctx, known, crowd, passes) }
-	}
-	c, err := l.compare(l.rounds, read(collector.Crowd{Netns: each, Host: namespaces * each}), read(alone))
+	crowd := collector.Crowd{Netns: each, Host: namespaces * each}
+	c, err := l.compare(l.rounds,
+		func() (time.Duration, error) { return scene.reads(l.ctx, known, crowd, passes) },
+		func() (time.Duration, error) { return scene.dumps(l.ctx, passes) })
 	return []row{c.row(fmt.Sprintf("a look at %d listeners in %d namespaces, by lookups / by dumps, p10", namespaces*each, namespaces), 1/times)}, err
 }
 

@@ -5,7 +5,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"os/exec"
 	"strings"
 	"time"
 )
@@ -56,7 +58,14 @@ func (l *lab) peersAt(n int) (rows []row, err error) {
 			return (ownCPU() - begin) / time.Duration(each), nil
 		}
 		for i, command := range peerCommands {
-			c, err := l.compare(max(1, l.rounds/2), dump, cpuOf(func() (cost, error) { return l.run("", command[0], command[1:]...) }))
+			out, err := exec.CommandContext(l.ctx, command[0], command[1:]...).Output() // in the namespace of this thread
+			if err != nil {
+				return fmt.Errorf("%q: %w", command, err)
+			}
+			if got := bytes.Count(out, []byte("127.0.0.1:")); got != n {
+				return fmt.Errorf("%q shows %d listeners, want %d", command, got, n)
+			}
+			c, err := l.compare(max(1, l.rounds/2), dump, cpuOf(func() (cost, error) { return l.run(h.netns(), command[0], command[1:]...) }))
 			if err != nil {
 				return err
 			}

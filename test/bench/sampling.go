@@ -18,6 +18,7 @@ import (
 	"github.com/qtune/qtune/advisor"
 	"github.com/qtune/qtune/agent"
 	"github.com/qtune/qtune/collector"
+	"github.com/qtune/qtune/collector/inetdiag"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
 	"github.com/qtune/qtune/tcpq"
@@ -198,6 +199,30 @@ func (l *lab) few(watched, listeners int, bar float64) ([]row, error) {
 // times. It returns the 10th percentile of the time it takes.
 func (s *scene) reads(ctx context.Context, known [][]collector.Known, crowd collector.Crowd, n int) (p10 time.Duration, err error) {
 	var queues collector.Queues
+	p10, err = s.passes(ctx, n, func(i int, in host.Inside) error { return queues.Read(in, known[i], crowd) })
+	for _, place := range known {
+		for i := range place {
+			if place[i].Gone && err == nil {
+				err = errors.New("a listener was not found again")
+			}
+		}
+	}
+	return p10, err
+}
+
+// dumps is reads by dumps only.
+func (s *scene) dumps(ctx context.Context, n int) (p10 time.Duration, err error) {
+	var dump inetdiag.Dump
+	var seq uint32
+	return s.passes(ctx, n, func(_ int, in host.Inside) error {
+		seq++
+		dump.Reset(seq)
+		return in.Dump(host.ListenDump, inetdiag.Request(seq, inetdiag.ExtSkMemInfo, inetdiag.Listen), dump.Add)
+	})
+}
+
+// passes visits all namespaces n times and lets read look into each, by its index.
+func (s *scene) passes(ctx context.Context, n int, read func(i int, in host.Inside) error) (p10 time.Duration, err error) {
 	var took []time.Duration
 	err = s.live.Stay(func(v *host.Visitor) error {
 		unix.Setpriority(unix.PRIO_PROCESS, 0, -20) //nolint:errcheck // as onThread does
@@ -206,7 +231,7 @@ func (s *scene) reads(ctx context.Context, known [][]collector.Known, crowd coll
 			var failed error
 			err := v.Visit(ctx, s.places, func(_ *host.Namespace, in host.Inside, err error) {
 				if err == nil {
-					err = queues.Read(in, known[i], crowd)
+					err = read(i, in)
 				}
 				failed = errors.Join(failed, err)
 				i++
@@ -220,13 +245,6 @@ func (s *scene) reads(ctx context.Context, known [][]collector.Known, crowd coll
 	})
 	if err != nil {
 		return 0, err
-	}
-	for _, place := range known {
-		for i := range place {
-			if place[i].Gone {
-				return 0, errors.New("a listener was not found again")
-			}
-		}
 	}
 	return tenth(took), nil
 }
