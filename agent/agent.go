@@ -190,7 +190,7 @@ func (a *Agent) doStep(ctx context.Context, now time.Time) error {
 	if len(extra) > 0 {
 		spent -= more
 	}
-	a.step.done(now, spent)
+	a.step.done(now, (3*a.step.cost+spent)/4) // one that was dear does not put off the next
 	if err == nil {
 		fresh := now.Add(staleAfter * a.step.gap())
 		a.fresh.Store(&fresh)

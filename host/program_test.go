@@ -134,6 +134,6 @@ func TestHandedSurvivesARecording(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p := rec.Program(cmd.Process.Pid); p.Handed != 2 {
-		t.Errorf("Program(cat) of the recording = %+v, want 2 sockets handed", p)
+		t.Errorf("Program(sh) of the recording = %+v, want 2 sockets handed", p)
 	}
 }
