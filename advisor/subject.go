@@ -44,12 +44,17 @@ func (l *subject) standing() bool {
 	floor := max(2, l.l.Accept.Max/10+1)
 	stood := 0
 	for i := range l.seen.Lengths[min(1, len(l.seen.Lengths)):] {
-		if min(l.seen.Lengths[i], l.seen.Lengths[i+1]) >= floor {
+		if min(l.seen.Lengths[i], l.seen.Lengths[i+1]) >= floor && !l.emptied(i) {
 			stood++
 		}
 	}
 	return l.seen.Slots >= judgedSlots && stood*5 >= l.seen.Slots*3
 }
+
+// emptied reports whether a sample showed the queue empty between one of its lengths
+// and the next: bursts in step with the ends of the slots look like a queue that
+// stands.
+func (l *subject) emptied(i int) bool { return i < len(l.seen.Emptied) && l.seen.Emptied[i] }
 
 // overdue reports whether every sample showed more waiting than the program accepts
 // within the latency budget, however few that is of a long limit. Every sample: a
@@ -75,7 +80,7 @@ func (l *subject) pilesUp() bool {
 // and for three of five slots at least.
 func (l *subject) neverEmptied() bool {
 	first := slices.IndexFunc(l.seen.Lengths, func(n uint32) bool { return n > 0 })
-	if first < 0 || slices.Contains(l.seen.Lengths[first:], 0) {
+	if first < 0 || slices.Contains(l.seen.Lengths[first:], 0) || slices.Contains(l.seen.Emptied[min(first, len(l.seen.Emptied)):], true) {
 		return false
 	}
 	waited := len(l.seen.Lengths) - 1 - first
@@ -84,7 +89,7 @@ func (l *subject) neverEmptied() bool {
 
 // neverBelow reports whether every sample showed at least so many waiting.
 func (l *subject) neverBelow(n uint32) bool {
-	return l.seen.Slots >= judgedSlots && slices.Min(l.seen.Lengths) >= max(2, n)
+	return l.seen.Slots >= judgedSlots && slices.Min(l.seen.Lengths) >= max(2, n) && !slices.Contains(l.seen.Emptied, true)
 }
 
 // timesNear counts how often the queue was seen at four fifths of its limit or more:

@@ -29,3 +29,16 @@ func TestTimesNear(t *testing.T) {
 		}
 	}
 }
+
+func TestBurstsInStepWithTheSlots(t *testing.T) {
+	scene := &scene{}
+	window := tcpq.ListenerWindow{Slots: 4, Lengths: []uint32{9, 9, 9, 9, 9}, Emptied: []bool{true, true, true, true}}
+	l := subject{scene: scene, l: &tcpq.Listener{Accept: tcpq.Queue{Max: 8}}, seen: window}
+	if l.standing() || l.neverEmptied() || l.neverBelow(2) {
+		t.Error("a queue that samples showed empty in every slot stands")
+	}
+	l.seen.Emptied = make([]bool, 4)
+	if !l.standing() || !l.neverEmptied() || !l.neverBelow(2) {
+		t.Error("a queue that was full at every look does not stand")
+	}
+}

@@ -168,6 +168,7 @@ func (p *place) note(read []collector.Known, now time.Time) {
 		q, m := read[i].Accept, &p.sampled[at]
 		m.Peak = max(m.Peak, q.Len)
 		m.Full = m.Full || q.Full()
+		m.Emptied = m.Emptied || q.Len == 0
 		if worthWatching(q) {
 			m.watch = now.Add(watchFor)
 		}
@@ -222,10 +223,11 @@ func (s *Sampler) Take() map[tcpq.ListenerID]tcpq.Sample {
 	taken := map[tcpq.ListenerID]tcpq.Sample{}
 	for _, p := range s.places {
 		for i := range p.sampled {
-			if m := &p.sampled[i]; m.Sample != (tcpq.Sample{}) {
+			m := &p.sampled[i]
+			if m.Peak > 0 || m.Emptied && !m.watch.IsZero() { // of others it is nothing new
 				taken[tcpq.ListenerID{Netns: p.id, Cookie: p.known[i].Cookie}] = m.Sample
-				m.Sample = tcpq.Sample{}
 			}
+			m.Sample = tcpq.Sample{}
 		}
 	}
 	return taken

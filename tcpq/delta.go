@@ -29,6 +29,7 @@ type ListenerDelta struct {
 	From, To   uint32 // length of the accept queue at both ends of the slot
 	Peak       uint32 // its longest sample between them, 0 when none was taken
 	AcceptFull bool   // it was full at one of them, or in between
+	Emptied    bool   // a sample between them showed it empty
 	SynFull    bool   // the SYN queue was at its limit at one of them
 	SynLen     uint32 // the longer count of half-open peers
 	SynStale   uint32 // the larger count of those that do not answer
@@ -41,6 +42,8 @@ func (d *ListenerDelta) Longest() uint32 { return max(d.From, d.To, d.Peak) }
 type Sample struct {
 	Peak uint32 // the longest
 	Full bool   // at one moment at least
+
+	Emptied bool // it was seen empty
 }
 
 // AddSamples adds what was seen between the two ends of the slot.
@@ -51,7 +54,11 @@ func (d *Delta) AddSamples(samples map[ListenerID]Sample) {
 			continue
 		}
 		l := ns.Listeners[id.Cookie]
+		if l == (ListenerDelta{}) && s.Peak == 0 {
+			continue // a quiet empty one
+		}
 		l.Peak = max(l.Peak, s.Peak)
+		l.Emptied = l.Emptied || s.Emptied
 		l.AcceptFull = l.AcceptFull || s.Full
 		ns.Listeners[id.Cookie] = l
 	}
@@ -155,6 +162,7 @@ func (d ListenerDelta) merge(then ListenerDelta) ListenerDelta {
 		From:     d.From, To: then.To,
 		Peak:       max(d.Peak, d.To, then.From, then.Peak),
 		AcceptFull: d.AcceptFull || then.AcceptFull,
+		Emptied:    d.Emptied || then.Emptied,
 		SynFull:    d.SynFull || then.SynFull,
 		SynLen:     max(d.SynLen, then.SynLen),
 		SynStale:   max(d.SynStale, then.SynStale),

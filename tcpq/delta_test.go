@@ -22,7 +22,7 @@ func TestMerge(t *testing.T) {
 	}
 	one := Diff(step(0, old, 1, l(7, 0, 0), l(8, 2, 5), l(9, 3, 1)), step(1, old, 3, l(7, 9, 4), l(8, 0, 5)))
 	two := Diff(step(1, old, 3, l(7, 9, 4), l(8, 0, 5)), step(2, old, 4, l(7, 1, 6), l(8, 4, 5), l(10, 0, 2)))
-	two.AddSamples(map[ListenerID]Sample{{old, 8}: {Peak: 6}})
+	two.AddSamples(map[ListenerID]Sample{{old, 8}: {Peak: 6, Emptied: true}, {old, 11}: {Emptied: true}})
 	other := Diff(step(1, young, 50, l(7, 1, 0)), step(2, young, 60, l(7, 1, 3)))
 
 	got := Merge(one, two)
@@ -39,8 +39,9 @@ func TestMerge(t *testing.T) {
 		want   ListenerDelta
 	}{
 		{"one that was full in the middle", 7, ListenerDelta{Discards: 6, From: 0, To: 1, Peak: 9, AcceptFull: true}},
-		{"one that a sample showed", 8, ListenerDelta{From: 2, To: 4, Peak: 6}},
+		{"one that a sample showed", 8, ListenerDelta{From: 2, To: 4, Peak: 6, Emptied: true}},
 		{"one that went and was not counted", 9, ListenerDelta{}},
+		{"a quiet one that samples showed empty, as it always is", 11, ListenerDelta{}},
 		{"one that came", 10, ListenerDelta{Discards: 2}},
 	}
 	for _, tt := range tests {

@@ -43,6 +43,7 @@ type ListenerWindow struct {
 
 	Lengths  []uint32 // of the accept queue: at the start, and at the end of every slot
 	Between  []uint32 // and its longest sample within a slot, where that is longer than at both ends
+	Emptied  []bool   // whether a sample showed it empty between one of Lengths and the next
 	Peak     uint32   // the longest of all
 	SynPeak  uint32   // most half-open peers counted
 	SynStale uint32   // most of them that did not answer
@@ -63,11 +64,15 @@ func (w *Window) Listener(id ListenerID) ListenerWindow {
 		}
 		l := ns.Listeners[id.Cookie]
 		if !seen {
+			if len(lw.Lengths) > 0 {
+				lw.Emptied = append(lw.Emptied, false)
+			}
 			lw.Lengths = append(lw.Lengths, l.From)
 			seen = true
 		}
 		lw.Slots++
 		lw.Lengths = append(lw.Lengths, l.To)
+		lw.Emptied = append(lw.Emptied, l.Emptied)
 		lw.Discards += uint64(l.Discards)
 		if l.Peak > max(l.From, l.To) {
 			lw.Between = append(lw.Between, l.Peak)

@@ -193,11 +193,11 @@ func TestDiffOfSuccessors(t *testing.T) {
 	old, young := w.Listener(ListenerID{blue, 1}), w.Listener(ListenerID{NetnsID{blue.Inode, 9}, 3})
 	if want := (ListenerWindow{
 		Slots: 1, Discards: 100, Refused: Refused{100, 100}, RefusedKnown: true, Worst: 100, Causes: Causes{Other: 100},
-		Lengths: []uint32{129, 129}, Peak: 129,
+		Lengths: []uint32{129, 129}, Emptied: make([]bool, 1), Peak: 129,
 	}); !reflect.DeepEqual(old, want) {
 		t.Errorf("Listener(the one before) = %+v, want %+v", old, want)
 	}
-	if want := (ListenerWindow{Slots: 1, RefusedKnown: true, Lengths: []uint32{0, 0}}); !reflect.DeepEqual(young, want) {
+	if want := (ListenerWindow{Slots: 1, RefusedKnown: true, Lengths: []uint32{0, 0}, Emptied: make([]bool, 1)}); !reflect.DeepEqual(young, want) {
 		t.Errorf("Listener(its successor) = %+v, want %+v", young, want)
 	}
 	if moved, ok := w.Counters(NetnsID{blue.Inode, 9}); moved.Value(ListenDrops) != 0 || !ok {
@@ -265,7 +265,7 @@ func TestRefused(t *testing.T) {
 func TestRefusedWithoutDiscards(t *testing.T) {
 	l := Listener{Cookie: 1, Accept: Queue{129, 128}}
 	w := Window{Deltas: []Delta{Diff(snapshot(blue, 0, l), snapshot(blue, 9, l))}}
-	if got, want := w.Listener(ListenerID{blue, 1}), (ListenerWindow{Slots: 1, RefusedKnown: true, Lengths: []uint32{129, 129}, Peak: 129}); !reflect.DeepEqual(got, want) {
+	if got, want := w.Listener(ListenerID{blue, 1}), (ListenerWindow{Slots: 1, RefusedKnown: true, Lengths: []uint32{129, 129}, Emptied: make([]bool, 1), Peak: 129}); !reflect.DeepEqual(got, want) {
 		t.Errorf("Listener = %+v, want %+v", got, want)
 	}
 }
@@ -299,11 +299,11 @@ func TestWindow(t *testing.T) {
 	}
 	if got, want := w.Listener(id), (ListenerWindow{
 		Slots: 2, Discards: 6, Refused: Refused{6, 6}, RefusedKnown: true, Worst: 5, Causes: Causes{Other: 6},
-		Lengths: []uint32{3, 129, 40, 7}, Peak: 129,
+		Lengths: []uint32{3, 129, 40, 7}, Emptied: make([]bool, 3), Peak: 129,
 	}); !reflect.DeepEqual(got, want) {
 		t.Errorf("Listener(%v) = %+v, want %+v", id, got, want)
 	}
-	if got, want := w.Listener(ListenerID{blue, 2}), (ListenerWindow{Slots: 2, RefusedKnown: true, Lengths: []uint32{0, 0, 0, 0}}); !reflect.DeepEqual(got, want) {
+	if got, want := w.Listener(ListenerID{blue, 2}), (ListenerWindow{Slots: 2, RefusedKnown: true, Lengths: []uint32{0, 0, 0, 0}, Emptied: make([]bool, 3)}); !reflect.DeepEqual(got, want) {
 		t.Errorf("Listener(one that came) = %+v, want %+v", got, want)
 	}
 	if moved, ok := w.Counters(blue); !ok || moved.Value(ListenDrops) != 6 {
