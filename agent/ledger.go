@@ -37,9 +37,11 @@ type account struct {
 	shown    *inspection.Listener
 }
 
-// A departed is something that ended; one of its fields is nil.
+// A departed is something that ended: a listener or a namespace, the other is nil.
 type departed struct {
 	at        time.Time
+	id        tcpq.ListenerID // of a namespace without a cookie of a listener
+	account   *account        // of a listener
 	listener  *inspection.Listener
 	namespace *inspection.Namespace
 }
@@ -66,7 +68,7 @@ func (g *ledger) enter(s *tcpq.Snapshot, d *tcpq.Delta, samples map[tcpq.Listene
 			id := tcpq.ListenerID{Netns: n.ID, Cookie: l.Cookie}
 			a := g.listeners[id]
 			if a == nil {
-				a = &account{}
+				a = g.back(id)
 			}
 			a.add(l, delta)
 			a.peak.add(s.Time, max(l.Accept.Len, samples[id].Peak), s.Time.Add(-g.recent))
@@ -78,6 +80,19 @@ func (g *ledger) enter(s *tcpq.Snapshot, d *tcpq.Delta, samples map[tcpq.Listene
 	g.depart(s, listeners, namespaces)
 	g.listeners, g.namespaces = listeners, namespaces
 	in.Gone = g.shownGone()
+}
+
+// back returns the account of a listener that was not there a step before: a new one,
+// or where it stood when it was not found for a while, as when each way into its
+// namespace that was known had ended.
+func (g *ledger) back(id tcpq.ListenerID) *account {
+	at := slices.IndexFunc(g.gone, func(d departed) bool { return d.listener != nil && d.id == id })
+	if at < 0 {
+		return &account{}
+	}
+	a := g.gone[at].account
+	g.gone = slices.Delete(g.gone, at, at+1)
+	return a
 }
 
 // add takes in a listener as it is now; delta may be nil.
@@ -119,15 +134,19 @@ func (g *ledger) depart(s *tcpq.Snapshot, listeners map[tcpq.ListenerID]*account
 		}
 		last := *a.shown // not the whole Inspection
 		last.Findings = []string{}
-		g.gone = append(g.gone, departed{at: s.Time, listener: &last})
+		a.shown = nil
+		g.gone = append(g.gone, departed{at: s.Time, listener: &last, id: id, account: a})
 	}
 	for id, n := range g.namespaces {
 		if _, still := namespaces[id]; !still {
 			last := *n
-			g.gone = append(g.gone, departed{at: s.Time, namespace: &last})
+			g.gone = append(g.gone, departed{at: s.Time, namespace: &last, id: tcpq.ListenerID{Netns: id}})
 		}
 	}
-	g.gone = slices.DeleteFunc(g.gone, func(d departed) bool { return s.Time.Sub(d.at) > goneFor })
+	g.gone = slices.DeleteFunc(g.gone, func(d departed) bool {
+		_, back := namespaces[d.id.Netns]
+		return s.Time.Sub(d.at) > goneFor || back && d.namespace != nil
+	})
 	g.gone = slices.Delete(g.gone, 0, max(0, len(g.gone)-goneMost))
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/qtune/qtune/advisor"
+	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
 	"github.com/qtune/qtune/tcpq"
 )
@@ -104,5 +105,60 @@ func TestLedgerGone(t *testing.T) {
 	}
 	if n := len(in.Gone.Namespaces); n != goneMost {
 		t.Errorf("%d are kept, want %d at most", n, goneMost)
+	}
+}
+
+// TestLedgerBack proves that what was not found for a step goes on where it stood,
+// and is not told as gone beside.
+func TestLedgerBack(t *testing.T) {
+	b := book{course: course{slot: 10 * time.Second}, ledger: newLedger(time.Minute)}
+	b.step(at(0, 0, listening(0, 0)), nil)
+	b.step(at(5, 4, listening(9, 4)), nil)
+	away := at(10, 4, listening(0, 0))
+	away.Namespaces = nil
+	if in := b.step(away, nil); len(in.Gone.Listeners) != 1 || len(in.Gone.Namespaces) != 1 {
+		t.Fatalf("gone: %d listeners, %d namespaces, want 1 and 1", len(in.Gone.Listeners), len(in.Gone.Namespaces))
+	}
+	in := b.step(at(15, 6, listening(9, 6)), nil)
+	if got, want := *in.Listeners[0].Totals, (inspection.Totals{Discards: 6, RefusedMax: 4}); got != want {
+		t.Errorf("totals = %+v, want %+v", got, want)
+	}
+	if len(in.Gone.Listeners)+len(in.Gone.Namespaces) != 0 {
+		t.Errorf("gone: %d listeners, %d namespaces that are there", len(in.Gone.Listeners), len(in.Gone.Namespaces))
+	}
+	in = b.step(at(20, 7, listening(9, 7)), nil)
+	if got, want := *in.Listeners[0].Totals, (inspection.Totals{Discards: 7, RefusedMax: 5}); got != want {
+		t.Errorf("totals = %+v, want %+v", got, want)
+	}
+}
+
+// TestNothingPilesUp lets a namespace with a busy listener follow another at each
+// of many steps.
+func TestNothingPilesUp(t *testing.T) {
+	b := book{course: course{slot: 10 * time.Second}, ledger: newLedger(time.Minute)}
+	sampler := NewSampler(nil, time.Second, 100, 0.01)
+	for i := range 1500 {
+		s := at(i, uint64(i), listening(9, 7))
+		n := &s.Namespaces[0]
+		n.ID.Cookie = uint64(1000 + i/2) // each is seen twice
+		n.Listeners[0].Cookie = uint64(5000 + i/2)
+		n.Listeners[0].Discards = uint32(i)
+		in := b.step(s, sampler.Take())
+		sampler.Follow([]*host.Namespace{{Inode: 1, Cookie: n.ID.Cookie}}, s, in)
+		sampler.places[0].sampled[0].Peak = 9
+	}
+	if l, n := len(b.ledger.listeners), len(b.ledger.namespaces); l != 1 || n != 1 {
+		t.Errorf("the ledger keeps %d listeners and %d namespaces, want 1 and 1", l, n)
+	}
+	if n := len(b.ledger.gone); n > 2*601 {
+		t.Errorf("%d are kept as gone, want those of ten minutes", n)
+	}
+	for _, d := range b.course.window.Deltas {
+		if n := len(d.Namespaces); n > 11 {
+			t.Errorf("a slot of 10 s is of %d namespaces", n)
+		}
+	}
+	if n := len(sampler.places); n != 1 {
+		t.Errorf("%d namespaces are sampled, want 1", n)
 	}
 }
