@@ -38,7 +38,9 @@ func (in *inside) arrive(ns *Namespace) error {
 		in.diag.Close()
 		return fmt.Errorf("net:[%d] is another namespace now: %w", ns.Inode, ErrGone)
 	}
-	ns.Cookie = cookie
+	if ns.Cookie != cookie { // else others may be visiting it, too
+		ns.Cookie = cookie
+	}
 	return nil
 }
 
