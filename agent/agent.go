@@ -66,6 +66,10 @@ type Options struct {
 	Policy policy.Policy
 	Log    *slog.Logger
 
+	// Serving, when not nil, is closed when what the agent tells can be asked
+	// for: no sooner systemd hears that it is ready.
+	Serving <-chan struct{}
+
 	// Publish is given every Inspection and what the step took, before the
 	// next step.
 	Publish func(in *inspection.Inspection, took time.Duration)
@@ -129,6 +133,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		defer ticker.Stop()
 		alive = ticker.C
 	}
+	serving := a.opts.Serving
 	a.step.due = a.started
 	next := time.NewTimer(0)
 	defer next.Stop()
@@ -139,6 +144,12 @@ func (a *Agent) Run(ctx context.Context) error {
 		case <-alive: // a step that hangs in the kernel lets the watchdog bite
 			systemd.alive()
 			continue
+		case <-serving:
+			serving = nil // which is never ready
+			if a.Last() != nil {
+				systemd.isReady()
+			}
+			continue
 		case <-next.C:
 		}
 		switch err := a.doStep(ctx, time.Now()); {
@@ -146,8 +157,8 @@ func (a *Agent) Run(ctx context.Context) error {
 			return nil
 		case err != nil:
 			a.opts.Log.Error("step", "error", err)
-		default:
-			systemd.stepped()
+		case serving == nil:
+			systemd.isReady()
 		}
 		next.Reset(time.Until(a.step.due))
 	}

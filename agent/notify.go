@@ -27,8 +27,8 @@ func (n *notifier) watchdog() time.Duration {
 	return interval / 2
 }
 
-// stepped says, the first time, that the agent is ready.
-func (n *notifier) stepped() {
+// isReady says, the first time, that the agent is ready.
+func (n *notifier) isReady() {
 	if !n.ready {
 		n.ready = true
 		n.send(daemon.SdNotifyReady)

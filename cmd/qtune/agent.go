@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"runtime/debug"
 	"time"
 
@@ -136,10 +137,12 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 		return err
 	}
 	var exp *exporter.Exporter
+	serving := make(chan struct{})
+	o.Web.Listening = func([]net.Addr) { close(serving) }
 	watcher := agent.New(live, agent.Options{
 		Version: version, Mode: agent.Mode(o.Mode),
 		Step: o.Step, MaxSampleHz: o.MaxSampleHz, CPUShare: o.CPUBudget / 100, PeakWindow: o.PeakWindow,
-		Syn: syn, Policy: policy.Default(), Log: log,
+		Syn: syn, Policy: policy.Default(), Log: log, Serving: serving,
 		Publish: func(in *inspection.Inspection, took time.Duration) {
 			exp.Publish(in)
 			exp.Collected(took, in.Errors)
