@@ -24,12 +24,12 @@ func TestNotify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // in the folder for temporary files
 	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "n"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer systemd.Close()
+	defer systemd.Close() //nolint:errcheck // it was only read
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(dir, "n"))
 	t.Setenv("WATCHDOG_USEC", "40000")
 	hear := func() string {
