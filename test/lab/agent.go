@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -35,30 +36,47 @@ type Agent struct {
 // it is ready.
 func StartAgent(t testing.TB, args ...string) *Agent {
 	t.Helper()
-	return startAgent(t, append([]string{"--web.listen-address", "127.0.0.1:0", "--step", "200ms", "--cpu-budget", "50"}, args...))
+	return startAgent(t, nil, slices.Concat(quickly, args))
+}
+
+// quickly are the arguments of an agent that steps five times a second.
+var quickly = []string{"--web.listen-address", "127.0.0.1:0", "--step", "200ms", "--cpu-budget", "50"}
+
+// StartAgentAs is [StartAgent] as another user, of no group and without any
+// capability.
+func StartAgentAs(t testing.TB, uid uint32, args ...string) *Agent {
+	t.Helper()
+	return startAgent(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}, slices.Concat(quickly, args))
+}
+
+// GoAgent starts a `qtune agent` with nothing but these arguments and does not wait.
+func GoAgent(t testing.TB, args ...string) *Run {
+	t.Helper()
+	return startRun(t, nil, append([]string{Binary(t), "agent"}, args...))
 }
 
 // StartDefaultAgent is [StartAgent] with the periods and budgets that it has when it
 // is told none. It serves HTTP at an address.
 func StartDefaultAgent(t testing.TB, address string, args ...string) *Agent {
 	t.Helper()
-	return startAgent(t, append([]string{"--web.listen-address", address}, args...))
+	return startAgent(t, nil, append([]string{"--web.listen-address", address}, args...))
 }
 
-func startAgent(t testing.TB, args []string) *Agent {
+func startAgent(t testing.TB, attr *syscall.SysProcAttr, args []string) *Agent {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "qtune-agent-") // t.TempDir may be too long for a socket
 	must(t, "make a folder", err)
 	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // in the folder for temporary files
+	must(t, "let every user make a socket there", os.Chmod(dir, 0o777))
 	a := &Agent{Socket: filepath.Join(dir, "s")}
 	a.client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", a.Socket)
 	}}
 	t.Cleanup(a.client.CloseIdleConnections)
-	a.Run = startRun(t, nil, append([]string{Binary(t), "agent", "--socket", a.Socket}, args...))
+	a.Run = startRun(t, attr, append([]string{Binary(t), "agent", "--socket", a.Socket}, args...))
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the agent's log:\n%s", a.log())
+			t.Logf("the agent's log:\n%s", a.Log())
 		}
 	})
 	Wait(t, "the agent to be ready", func() bool {
@@ -66,13 +84,13 @@ func startAgent(t testing.TB, args []string) *Agent {
 		return code == http.StatusOK || !a.Running()
 	})
 	if !a.Running() {
-		t.Fatalf("the agent ended: %s", a.log())
+		t.Fatalf("the agent ended: %s", a.Log())
 	}
 	return a
 }
 
-// log returns what the agent has logged once it has ended.
-func (a *Agent) log() string {
+// Log returns what the agent has logged once it has ended.
+func (a *Agent) Log() string {
 	if a.Running() {
 		a.Terminate()
 	}
