@@ -32,15 +32,15 @@ type Agent struct {
 	client http.Client
 }
 
-// StartAgent starts a `qtune agent` that steps five times a second, and waits until
-// it is ready.
+// StartAgent starts a `qtune agent` that steps five times a second and gives every
+// listener of the host series of its own, and waits until it is ready.
 func StartAgent(t testing.TB, args ...string) *Agent {
 	t.Helper()
 	return startAgent(t, nil, slices.Concat(quickly, args))
 }
 
 // quickly are the arguments of an agent that steps five times a second.
-var quickly = []string{"--web.listen-address", "127.0.0.1:0", "--step", "200ms", "--cpu-budget", "50"}
+var quickly = []string{"--web.listen-address", "127.0.0.1:0", "--step", "200ms", "--cpu-budget", "50", "--max-listeners", "1000000"}
 
 // StartAgentAs is [StartAgent] as another user, of no group and without any
 // capability.
