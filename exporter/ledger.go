@@ -57,6 +57,7 @@ type entry struct {
 	account   *account // nil when its namespace was never seen
 	group     bool     // its name has the inode, and keeps it
 	name      string
+	succeeded bool   // ended, and another had its name since: told again, its counts would count twice
 	namespace string // of its pod
 	pod       string
 	pairs     []*dto.LabelPair // listenerLabels
@@ -201,7 +202,8 @@ func (b *ledger) enterListeners(in *inspection.Inspection, accounts []*account) 
 		}
 		e := b.entry(l, byInode[l.Netns], false)
 		name := identity{l.Netns, e.name}
-		if taken[name] {
+		e.succeeded = e.succeeded || taken[name]
+		if e.succeeded {
 			e.kept = false
 			continue
 		}

@@ -106,6 +106,11 @@ func TestSteps(t *testing.T) {
 		{"without a cookie, far less is a successor", []step{
 			{Namespaces: namespaces{aNetns(1, "", 1000)}}, {Namespaces: namespaces{aNetns(1, "", 3)}},
 		}, []string{drops}, map[string]float64{"netns_tcpext_listen_drops_total{netns=1}": 3}},
+		{"a listener whose name another had is not told again when that ends", []step{
+			{Namespaces: namespaces{a}, Listeners: listeners{aListener(1, 80, "l1", 25)}},
+			{Namespaces: namespaces{a}, Listeners: listeners{aListener(1, 80, "l2", 0)}, Gone: gone(nil, listeners{aListener(1, 80, "l1", 25)})},
+			{Namespaces: namespaces{a}, Gone: gone(nil, listeners{aListener(1, 80, "l1", 25)})},
+		}, []string{discards}, map[string]float64{}},
 		{"what is gone keeps its counts but 0, and no settings", []step{
 			{Namespaces: namespaces{a}}, {Gone: gone(namespaces{aNetns(1, "a", 6)}, nil)},
 		}, []string{"netns"}, map[string]float64{"netns_info{netns=1}": 1, "netns_tcpext_listen_drops_total{netns=1}": 6}},
