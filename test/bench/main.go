@@ -7,7 +7,7 @@
 // node_exporter. A speed is a ratio of two things measured in turn in one run;
 // absolute times belong to the machine.
 //
-//	go run ./test/bench [-smoke] [-only NAME] [-rounds 9] [-qtune PATH] [-plots DIR]
+//	go run ./test/bench [-smoke] [-only NAME] [-rounds 9] [-qtune PATH] [-plots DIR] [-markdown]
 //
 // It needs root, gcc, ss and nsenter, and node_exporter to compare with that. It and
 // what it starts see no other process of the machine, nor does qtune. Its listeners and connections live in
@@ -47,6 +47,8 @@ type lab struct {
 	qtune  string
 	rounds int
 	smoke  bool
+
+	markdown bool // what is printed, for docs/benchmarks.md
 
 	costs  map[size]agentCost // of hosts that were measured in this run
 	values []value            // for the charts
@@ -112,6 +114,7 @@ func bench(args []string, out io.Writer) error {
 	only := f.String("only", "", "only the measurement of this name, or those that begin so: "+names(measurements))
 	rounds := f.Int("rounds", 9, "how often each pair is measured in turn")
 	plots := f.String("plots", "", "a folder for pictures of what was measured, docs/images")
+	markdown := f.Bool("markdown", false, "print the table as docs/benchmarks.md has it")
 	binary := f.String("qtune", "", "the qtune to measure; built when not given")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -127,7 +130,7 @@ func bench(args []string, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(l.dir) //nolint:errcheck // nothing to be done about it
-	l.smoke, l.rounds = *smoke, max(*rounds, 1)
+	l.smoke, l.rounds, l.markdown = *smoke, max(*rounds, 1), *markdown
 	if l.smoke {
 		l.rounds = 2
 	}
@@ -225,7 +228,11 @@ func (l *lab) machine() string {
 // runAll prints the rows of each measurement and returns those with a miss.
 func (l *lab) runAll(all []measurement, out io.Writer) (missed []measurement, err error) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprint(w, "\nWHAT\tQTUNE\tPEER\tRATIO\tBAR\t\n")
+	head, line := "\nWHAT\tQTUNE\tPEER\tRATIO\tBAR\t\n", "%s\t%s\t%s\t%s\t%s\t%s\n"
+	if l.markdown {
+		head, line = "\n| what | qtune | peer | ratio | bar | |\n|---|---|---|---|---|---|\n", "| %s | %s | %s | %s | %s | %s |\n"
+	}
+	fmt.Fprint(w, head)
 	for _, m := range all {
 		rows, err := m.run(l)
 		if err != nil {
@@ -233,7 +240,7 @@ func (l *lab) runAll(all []measurement, out io.Writer) (missed []measurement, er
 		}
 		miss := false
 		for _, r := range rows {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.what, r.ours, r.peer, r.ratio, r.bar, l.verdict(r))
+			fmt.Fprintf(w, line, r.what, r.ours, r.peer, r.ratio, r.bar, l.verdict(r))
 			miss = miss || r.missed
 		}
 		if miss {
