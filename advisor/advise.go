@@ -23,10 +23,7 @@ func Advise(s *tcpq.Snapshot, w *tcpq.Window, p *policy.Policy) Report {
 		r.Findings = append(r.Findings, newScene(s, w, p, &s.Namespaces[i]).judge()...)
 	}
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(rank(a.Severity), rank(b.Severity)), cmp.Compare(b.weight, a.weight))
+		return cmp.Or(cmp.Compare(b.Severity.Urgency(), a.Severity.Urgency()), cmp.Compare(b.weight, a.weight))
 	})
 	return r
 }
-
-// rank orders severities, the most urgent first.
-func rank(s Severity) int { return slices.Index([]Severity{Critical, Warning, Info}, s) }

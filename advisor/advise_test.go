@@ -477,7 +477,7 @@ func TestFindings(t *testing.T) {
 // wellFormed holds what is true of every finding.
 func wellFormed(t *testing.T, f *Finding) {
 	t.Helper()
-	if f.Why == "" || f.Title == "" || rank(f.Severity) < 0 || f.Namespace == nil {
+	if f.Why == "" || f.Title == "" || f.Severity.Urgency() == 0 || f.Namespace == nil {
 		t.Errorf("%s has why %q, title %q, severity %q", f.Code, f.Why, f.Title, f.Severity)
 	}
 	if strings.Contains(f.Why, "  ") || !strings.HasSuffix(f.Why, ".") {

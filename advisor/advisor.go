@@ -8,6 +8,8 @@
 package advisor
 
 import (
+	"slices"
+
 	"github.com/qtune/qtune/tcpq"
 )
 
@@ -24,6 +26,9 @@ const (
 	Warning  Severity = "warning"  // they are about to be, or the application is at fault
 	Info     Severity = "info"     // a setting that matters here, or something of the past
 )
+
+// Urgency orders severities: 1 for info, 2 for warning, 3 for critical.
+func (s Severity) Urgency() int { return 1 + slices.Index([]Severity{Info, Warning, Critical}, s) }
 
 // A Report is what was found, the most urgent first.
 type Report struct {

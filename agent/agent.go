@@ -49,8 +49,9 @@ const (
 	stepsPerSlot   = 2
 )
 
-// staleAfter is after how many periods without a step the agent is not ready.
-const staleAfter = 3
+// StaleAfter is after how many periods without a step the agent is not ready, and
+// what it tells is stale.
+const StaleAfter = 3
 
 // Options say how an agent works.
 type Options struct {
@@ -203,7 +204,7 @@ func (a *Agent) doStep(ctx context.Context, now time.Time) error {
 	}
 	a.step.done(now, (3*a.step.cost+spent)/4) // one that was dear does not put off the next
 	if err == nil {
-		fresh := now.Add(staleAfter * a.step.gap())
+		fresh := now.Add(StaleAfter * a.step.gap())
 		a.fresh.Store(&fresh)
 	}
 	return err

@@ -13,7 +13,7 @@ import (
 	"github.com/qtune/qtune/host"
 )
 
-// precise is the wait up to which an alarm sleeps in the kernel, on the minute and
+// precise is the wait up to which an alarm sleeps in the kernel,
 // without the runtime's timers, which lose several ticks in a hundred at 1 kHz.
 const precise = 20 * time.Millisecond
 

@@ -36,7 +36,7 @@ func judge(s *tcpq.Snapshot, w *tcpq.Window, p *policy.Policy) advisor.Report {
 		at := map[place]int{}
 		for _, f := range r.Findings {
 			where := place{f.Namespace, f.Listener}
-			at[where] = max(at[where], urgency(f.Severity))
+			at[where] = max(at[where], f.Severity.Urgency())
 		}
 		return at
 	}
@@ -47,12 +47,8 @@ func judge(s *tcpq.Snapshot, w *tcpq.Window, p *policy.Policy) advisor.Report {
 			return !which(now[where], then[where])
 		})
 	}
-	findings := keep(recent, func(now, then int) bool { return now >= then && now > urgency(advisor.Info) })
-	findings = append(findings, keep(whole, func(now, then int) bool { return now < then || now <= urgency(advisor.Info) })...)
-	slices.SortStableFunc(findings, func(a, b advisor.Finding) int { return urgency(b.Severity) - urgency(a.Severity) })
+	findings := keep(recent, func(now, then int) bool { return now >= then && now > advisor.Info.Urgency() })
+	findings = append(findings, keep(whole, func(now, then int) bool { return now < then || now <= advisor.Info.Urgency() })...)
+	slices.SortStableFunc(findings, func(a, b advisor.Finding) int { return b.Severity.Urgency() - a.Severity.Urgency() })
 	return advisor.Report{Findings: findings}
-}
-
-func urgency(s advisor.Severity) int {
-	return 1 + slices.Index([]advisor.Severity{advisor.Info, advisor.Warning, advisor.Critical}, s)
 }

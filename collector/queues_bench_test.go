@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/qtune/qtune/collector"
 	"github.com/qtune/qtune/collector/inetdiag"
 	"github.com/qtune/qtune/host"
@@ -86,7 +84,7 @@ func (c *crowded) visits(name string, look func(i int, in host.Inside) error) {
 	c.b.Run(name, func(b *testing.B) {
 		err := c.live.Stay(func(v *host.Visitor) error {
 			b.ReportAllocs()
-			began := cpu(b)
+			began := host.CPUTime()
 			for b.Loop() {
 				i := 0
 				err := v.Visit(b.Context(), c.found.Namespaces, func(_ *host.Namespace, in host.Inside, err error) {
@@ -111,18 +109,9 @@ func (c *crowded) visits(name string, look func(i int, in host.Inside) error) {
 	})
 }
 
-// cpu returns how long this process has run.
-func cpu(b *testing.B) time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(t.Nano())
-}
-
 // report reports the CPU that each visit took.
 func (c *crowded) report(b *testing.B, began time.Duration) {
-	b.ReportMetric(float64(cpu(b)-began)/float64(b.N*len(c.found.Namespaces)), "cpu-ns/netns")
+	b.ReportMetric(float64(host.CPUTime()-began)/float64(b.N*len(c.found.Namespaces)), "cpu-ns/netns")
 }
 
 // Crowds that leave no choice.
@@ -178,7 +167,7 @@ func (c *crowded) kept() {
 	c.b.Run("dumps by kept sockets", func(b *testing.B) {
 		request := inetdiag.Request(1, inetdiag.ExtSkMemInfo, inetdiag.Listen)
 		add := dump.Add
-		began := cpu(b)
+		began := host.CPUTime()
 		for b.Loop() {
 			for _, d := range sockets {
 				dump.Reset(1)
@@ -199,7 +188,7 @@ func (c *crowded) passes(name string, work collector.Work) {
 	c.b.Run(name, func(b *testing.B) {
 		b.ReportAllocs()
 		prev := c.first
-		began := cpu(b)
+		began := host.CPUTime()
 		for b.Loop() {
 			var err error
 			if prev, err = c.col.Pass(b.Context(), c.found, prev, work); err != nil {

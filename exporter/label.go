@@ -11,7 +11,6 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/qtune/qtune/inspection"
-	"github.com/qtune/qtune/tcpq"
 )
 
 // How many bytes a label's value may have. Names come from whoever starts a
@@ -40,7 +39,7 @@ func label(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &nam
 
 // listenerName is ADDR[%DEV]:PORT, in a reuse-port group with #INODE.
 func listenerName(l *inspection.Listener, group bool) string {
-	name := tcpq.ListenerName(l.Address, l.Family == "ipv6", l.Device, l.Port)
+	name := l.Name()
 	if group {
 		name += "#" + strconv.FormatUint(uint64(l.Inode), 10)
 	}

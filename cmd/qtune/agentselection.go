@@ -6,7 +6,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -17,7 +16,7 @@ import (
 // searchIn leaves in an inspection the namespaces a search asks for. An agent
 // reads them all; a host is searched for those alone.
 func searchIn(in *inspection.Inspection, s host.Search) (*inspection.Inspection, error) {
-	want := func(*inspection.Namespace) bool { return true }
+	var want func(*inspection.Namespace) bool
 	switch {
 	case s.Host:
 		want = func(n *inspection.Namespace) bool { return n.Host }
@@ -35,16 +34,13 @@ func searchIn(in *inspection.Inspection, s host.Search) (*inspection.Inspection,
 		return in, nil
 	}
 	shown := map[uint64]bool{}
-	out := *in
-	out.Namespaces = slices.DeleteFunc(slices.Clone(in.Namespaces), func(n inspection.Namespace) bool {
-		shown[n.Inode] = want(&n)
-		return !shown[n.Inode]
-	})
-	out.Listeners = slices.DeleteFunc(slices.Clone(in.Listeners), func(l inspection.Listener) bool { return !shown[l.Netns] })
-	out.Findings = slices.DeleteFunc(slices.Clone(in.Findings), func(f inspection.Finding) bool { return !shown[f.Netns] })
-	out.Elsewhere = slices.DeleteFunc(slices.Clone(in.Elsewhere), func(e inspection.Elsewhere) bool { return !shown[e.Netns] })
-	if len(out.Namespaces) == 0 {
+	for i := range in.Namespaces {
+		if want(&in.Namespaces[i]) {
+			shown[in.Namespaces[i].Inode] = true
+		}
+	}
+	if len(shown) == 0 {
 		return nil, fmt.Errorf("the agent knows no such network namespace: %w", host.ErrGone)
 	}
-	return &out, nil
+	return within(in, shown), nil
 }

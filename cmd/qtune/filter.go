@@ -31,25 +31,32 @@ type filter struct {
 // of returns what of an inspection is wanted: some listeners and the namespaces
 // they are in. Nothing asked for is everything. The inspection stays as it was.
 func (f filter) of(in *inspection.Inspection) *inspection.Inspection {
-	out := *in
-	out.Listeners = slices.Clone(in.Listeners) // the caller sorts them
 	if f == (filter{}) {
+		out := *in
+		out.Listeners = slices.Clone(in.Listeners) // the caller sorts them
 		return &out
 	}
-	out.Listeners = slices.DeleteFunc(out.Listeners, func(l inspection.Listener) bool { return !f.wants(&l) })
-	used := map[uint64]bool{}
-	for i := range out.Listeners {
-		used[out.Listeners[i].Netns] = true
+	used, shown := map[uint64]bool{}, map[listenerID]bool{}
+	for i := range in.Listeners {
+		if l := &in.Listeners[i]; f.wants(l) {
+			used[l.Netns], shown[idOf(l)] = true, true
+		}
 	}
-	out.Namespaces = slices.DeleteFunc(slices.Clone(in.Namespaces), func(n inspection.Namespace) bool { return !used[n.Inode] })
-	shown := map[listenerID]bool{}
-	for i := range out.Listeners {
-		shown[idOf(&out.Listeners[i])] = true
-	}
-	out.Findings = slices.DeleteFunc(slices.Clone(in.Findings), func(f inspection.Finding) bool {
-		return !used[f.Netns] || f.Listener != nil && !shown[listenerID{f.Netns, f.Listener.Cookie}]
+	out := within(in, used)
+	out.Listeners = slices.DeleteFunc(out.Listeners, func(l inspection.Listener) bool { return !shown[idOf(&l)] })
+	out.Findings = slices.DeleteFunc(out.Findings, func(f inspection.Finding) bool {
+		return f.Listener != nil && !shown[listenerID{f.Netns, f.Listener.Cookie}]
 	})
-	out.Elsewhere = slices.DeleteFunc(slices.Clone(in.Elsewhere), func(e inspection.Elsewhere) bool { return !used[e.Netns] })
+	return out
+}
+
+// within returns what of an inspection is in these namespaces. It stays as it was.
+func within(in *inspection.Inspection, netns map[uint64]bool) *inspection.Inspection {
+	out := *in
+	out.Namespaces = slices.DeleteFunc(slices.Clone(in.Namespaces), func(n inspection.Namespace) bool { return !netns[n.Inode] })
+	out.Listeners = slices.DeleteFunc(slices.Clone(in.Listeners), func(l inspection.Listener) bool { return !netns[l.Netns] })
+	out.Findings = slices.DeleteFunc(slices.Clone(in.Findings), func(f inspection.Finding) bool { return !netns[f.Netns] })
+	out.Elsewhere = slices.DeleteFunc(slices.Clone(in.Elsewhere), func(e inspection.Elsewhere) bool { return !netns[e.Netns] })
 	return &out
 }
 

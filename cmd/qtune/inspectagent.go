@@ -9,6 +9,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/qtune/qtune/agent"
 	"github.com/qtune/qtune/collector"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
@@ -51,9 +52,6 @@ func (o *inspectOptions) askAgent(ctx context.Context, search host.Search) (*ins
 // errStale says that an agent has not looked at its host for long.
 var errStale = errors.New("its last look was too long ago")
 
-// staleAfter is after how many of its gaps a look of an agent's is stale.
-const staleAfter = 3
-
 // stale returns an error when an agent has missed its steps.
 func stale(in *inspection.Inspection, now time.Time) error {
 	gap := time.Minute
@@ -64,7 +62,7 @@ func stale(in *inspection.Inspection, now time.Time) error {
 			}
 		}
 	}
-	if now.Sub(in.Time) > staleAfter*gap {
+	if now.Sub(in.Time) > agent.StaleAfter*gap {
 		return errStale
 	}
 	return nil

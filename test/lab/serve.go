@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/qtune/qtune/host"
 )
 
 // A Serve says how a server accepts. What it accepts it closes at once, with an
@@ -72,14 +74,8 @@ func compute(d time.Duration) {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	end := threadTime() + d
-	for now := threadTime(); now < end; now = threadTime() {
+	end := host.ThreadCPUTime() + d
+	for now := host.ThreadCPUTime(); now < end; now = host.ThreadCPUTime() {
 		continue
 	}
-}
-
-func threadTime() time.Duration {
-	var t unix.Timespec
-	unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) //nolint:errcheck // every kernel has it
-	return time.Duration(t.Nano())
 }
