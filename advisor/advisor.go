@@ -44,6 +44,7 @@ type Finding struct {
 	Title     string         // a few words
 	Why       string         // sentences with the numbers of this case
 	Evidence  []Evidence
+	Limit     int64 // that the listener should have; 0 when another one is no remedy
 	Changes   []Change
 	Hints     []Hint
 

@@ -27,6 +27,7 @@ func (l *subject) lengthen(f *Finding, limit int64) {
 		f.Why += " The policy allows no longer queue that would make a difference: the program has to become faster."
 		return
 	}
+	f.Limit = limit
 	if s >= 0 && s < limit {
 		f.Changes = append(f.Changes, Change{tcpq.Somaxconn, s, l.policy.Somaxconn.Clamp(limit), false})
 	}

@@ -24,6 +24,9 @@ var (
 	ErrGone       = errors.New("gone")          // the process or namespace ended meanwhile
 	ErrPermission = errors.New("not permitted") // a capability is missing
 	ErrAbsent     = errors.New("not there")     // this kernel or namespace does not have it
+
+	ErrChanged     = errors.New("changed meanwhile")  // a value or a socket is not what it was
+	ErrUnsupported = errors.New("not supported here") // by this kernel, or by a filter around this process
 )
 
 // Info says which host it is.

@@ -13,6 +13,7 @@ func findingOf(f *advisor.Finding) Finding {
 		Code: string(f.Code), Severity: string(f.Severity), Netns: f.Namespace.ID.Inode,
 		Title: f.Title, Why: Text(f.Why),
 		Evidence: make([]Evidence, 0, len(f.Evidence)),
+		Limit:    f.Limit,
 		Changes:  make([]Change, 0, len(f.Changes)),
 		Hints:    make([]Hint, 0, len(f.Hints)),
 	}

@@ -178,6 +178,7 @@ type Finding struct {
 	Title    string           `json:"title"`
 	Why      string           `json:"why"`
 	Evidence []Evidence       `json:"evidence"`
+	Limit    int64            `json:"limit,omitempty"` // that the listener should have
 	Changes  []Change         `json:"changes"`
 	Hints    []Hint           `json:"hints"`
 }

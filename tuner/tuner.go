@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Package tuner changes the kernel, in transactions: a [Plan] says what and why, a
+// [Transaction] applies it, verifies it, remembers how to undo it, and undoes it.
+//
+// Before the first write the journal holds the old and the new value of every step.
+// Each step is one value, so whoever recovers learns how far it got by reading the
+// kernel: a value that is neither old nor new is somebody else's, and stays. Only
+// one transaction is open at a time, and a lock that dies with its holder keeps
+// others out.
+package tuner
+
+import (
+	"log/slog"
+
+	"github.com/qtune/qtune/host"
+)
+
+// Where things lie on a host.
+const (
+	StateDir = "/var/lib/qtune"
+	LockFile = "/run/qtune/lock"
+)
+
+// Options say where a Tuner keeps what.
+type Options struct {
+	Dir  string // of the journal: StateDir
+	Lock string // LockFile
+	Root string // under which the host's /etc and /proc are seen: "/"
+	Log  *slog.Logger
+}
+
+// A Tuner changes one host.
+type Tuner struct {
+	live *host.Live
+	opts Options
+}
+
+// New returns the tuner of this machine.
+func New(live *host.Live, o Options) *Tuner { return &Tuner{live: live, opts: o} }
