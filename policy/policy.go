@@ -3,14 +3,12 @@
 //go:build linux
 
 // Package policy holds what the people who run a host wish: the bounds within
-// which a queue may be made longer, and what a connection may be made to wait.
+// which a queue may be made longer, what a connection may be made to wait, and
+// where anything may be changed at all. Parse reads it from a file; what a file
+// may say is the table in fields.go.
 package policy
 
-import (
-	"errors"
-	"fmt"
-	"time"
-)
+import "time"
 
 // A Range bounds a value, both ends included.
 type Range struct {
@@ -20,11 +18,49 @@ type Range struct {
 // Clamp returns the value of r that is nearest to n.
 func (r Range) Clamp(n int64) int64 { return min(max(n, r.Min), r.Max) }
 
+// A Mode is what the agent may do. A person who runs apply is not bound by it.
+type Mode string
+
+// The modes; each does what those before it do.
+const (
+	Observe Mode = "observe" // tell lengths, limits and losses
+	Advise  Mode = "advise"  // say what is wrong and what to do
+	Enforce Mode = "enforce" // do it
+)
+
+// OnDrift is what happens when somebody else changes a value that qtune set.
+type OnDrift string
+
+// What may happen then. Never is a value set again and again: two writers that
+// do so fight for ever.
+const (
+	Report      OnDrift = "report"
+	ReapplyOnce OnDrift = "reapplyOnce"
+)
+
+// The scopes of a policy.
+const (
+	ScopeHost = "host" // the namespace of process 1
+	ScopePod  = "pod"  // every other one
+)
+
 // A Policy says what may be recommended and changed.
 type Policy struct {
+	Name       string // "" for the default policy
+	Generation int64  // as the file counts itself, 0 when it does not
+	Hash       string // the first 12 hex digits of the file's SHA-256
+
+	Mode       Mode
+	Scopes     []string // ScopeHost, ScopePod
+	Namespaces []string // patterns (see Place); empty: all that the scopes hold
+
 	Backlog       Range // of a listener's limit, and so of what its program is told to ask for
 	Somaxconn     Range
 	MaxSynBacklog Range
+
+	// Baseline is the net.core.somaxconn below which no namespace should be:
+	// bounds.somaxconn.min where a file sets it, 0 for no such wish.
+	Baseline int64
 
 	// LatencyBudget is how long a connection may wait for accept(2) at most.
 	// Past the first repetition of a SYN, one second, waiting is no better
@@ -34,82 +70,60 @@ type Policy struct {
 	// Headroom is what is added to the longest queue that was needed, in per
 	// cent of it.
 	Headroom int
+
+	Memory     Memory
+	Trial      Trial
+	MaxPerHour int // changes applied in an hour, on the whole host
+	OnDrift    OnDrift
+	Exclude    Exclude
+	LiveResize LiveResize
 }
 
-// kernelDefault is net.core.somaxconn of a new namespace since Linux 5.4: a queue
-// up to it needs no leave.
-const kernelDefault = 4096
+// Memory bounds what all that longer queues could take, together.
+type Memory struct {
+	Idle  int // per cent of the host's memory, for connections that wait and sent nothing
+	Worst int // per cent of the middle value of tcp_mem, for those that sent all they may
+}
+
+// A Trial is how long a change has to prove itself before it is kept or undone.
+type Trial struct {
+	Duration time.Duration // until the first verdict
+	Max      time.Duration // until the last
+}
+
+// Exclude names what is left alone whatever else a policy says.
+type Exclude struct {
+	Commands   []string // besides AlwaysExcluded
+	Namespaces []string // patterns, see Place
+}
+
+// LiveResize says where listen(2) may be called on the socket of a running
+// program. Nowhere, unless asked for.
+type LiveResize struct {
+	Namespaces []string // patterns, see Place
+}
 
 // Default returns the policy of those who wish nothing in particular.
 func Default() Policy {
 	return Policy{
+		Mode:          Advise,
+		Scopes:        []string{ScopePod},
 		Backlog:       Range{128, 65535},
 		Somaxconn:     Range{128, 65535},
 		MaxSynBacklog: Range{128, 262144},
 		LatencyBudget: time.Second,
 		Headroom:      50,
+		Memory:        Memory{Idle: 1, Worst: 25},
+		Trial:         Trial{Duration: 30 * time.Minute, Max: 60 * time.Minute},
+		MaxPerHour:    6,
+		OnDrift:       Report,
 	}
 }
 
-// maxLatencyBudget is where waiting stops to be a service: by then a SYN has been
-// repeated twice or more, and most clients have given up.
-const maxLatencyBudget = 3 * time.Second
-
-// ceiling is the highest bound anyone may ask for.
-const ceiling = 1 << 20
-
-// Validate says what is wrong with p, all of it.
-func (p *Policy) Validate() error {
-	var all []error
-	for _, r := range []struct {
-		name string
-		Range
-	}{{"backlog", p.Backlog}, {"somaxconn", p.Somaxconn}, {"tcpMaxSynBacklog", p.MaxSynBacklog}} {
-		switch {
-		case r.Min < 1:
-			all = append(all, fmt.Errorf("%s.min is %d: must be 1 or more", r.name, r.Min))
-		case r.Max > ceiling:
-			all = append(all, fmt.Errorf("%s.max is %d: must be %d or less", r.name, r.Max, ceiling))
-		case r.Min > r.Max:
-			all = append(all, fmt.Errorf("%s.min is %d, more than its max, %d", r.name, r.Min, r.Max))
-		}
+// Revision names the policy in a decision: its name and the hash of its file.
+func (p *Policy) Revision() string {
+	if p.Hash == "" {
+		return "default"
 	}
-	if p.LatencyBudget <= 0 || p.LatencyBudget > maxLatencyBudget {
-		all = append(all, fmt.Errorf("latencyBudget is %v: must be more than 0 and at most %v", p.LatencyBudget, maxLatencyBudget))
-	}
-	if p.Headroom < 0 || p.Headroom > 400 {
-		all = append(all, fmt.Errorf("headroomPercent is %d: must be from 0 to 400", p.Headroom))
-	}
-	return errors.Join(all...)
-}
-
-// Limit returns the limit to recommend for a listener that needed a queue of
-// this length: with headroom, the next power of two, within the bounds. A fleet
-// then shows few distinct values, and asking again mostly gives the same answer.
-//
-// Accepts is how many connections the program accepts in a second, 0 when that
-// is not known: above the kernel's own default the queue may be no longer than
-// what the program works off within the latency budget.
-func (p *Policy) Limit(need uint64, accepts float64) int64 {
-	limit := p.roomy(need)
-	if accepts > 0 {
-		for limit > kernelDefault && float64(limit) > accepts*p.LatencyBudget.Seconds() {
-			limit /= 2
-		}
-	}
-	return p.Backlog.Clamp(limit)
-}
-
-// SynBacklog returns the tcp_max_syn_backlog to recommend where it has to be this
-// large.
-func (p *Policy) SynBacklog(need uint64) int64 { return p.MaxSynBacklog.Clamp(p.roomy(need)) }
-
-// roomy returns need with headroom, rounded up to a power of two.
-func (p *Policy) roomy(need uint64) int64 {
-	want := int64(min(need, ceiling)) * int64(100+p.Headroom) / 100
-	roomy := int64(1)
-	for roomy < want {
-		roomy *= 2
-	}
-	return roomy
+	return p.Name + "@" + p.Hash
 }

@@ -5,6 +5,7 @@
 package policy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -25,14 +26,32 @@ func TestValidate(t *testing.T) {
 	}{
 		{"a bound of one value", func(p *Policy) { p.Backlog = Range{4096, 4096} }, ""},
 		{"the ceiling", func(p *Policy) { p.Somaxconn.Max = 1 << 20 }, ""},
-		{"past the ceiling", func(p *Policy) { p.Somaxconn.Max = 1<<20 + 1 }, "somaxconn.max is 1048577: must be 1048576 or less"},
-		{"zero as a lower bound", func(p *Policy) { p.MaxSynBacklog.Min = 0 }, "tcpMaxSynBacklog.min is 0: must be 1 or more"},
+		{"past the ceiling", func(p *Policy) { p.Somaxconn.Max = 1<<20 + 1 }, "somaxconn.max is 1048577: must be from 1 to 1048576 connections"},
+		{"zero as a lower bound", func(p *Policy) { p.MaxSynBacklog.Min = 0 }, "tcpMaxSynBacklog.min is 0: must be from 1 to 262144 connections"},
 		{"ends swapped", func(p *Policy) { p.Backlog = Range{512, 128} }, "backlog.min is 512, more than its max, 128"},
 		{"no latency at all", func(p *Policy) { p.LatencyBudget = 0 }, "latencyBudget is 0s"},
 		{"the longest latency", func(p *Policy) { p.LatencyBudget = 3 * time.Second }, ""},
 		{"past the longest latency", func(p *Policy) { p.LatencyBudget = 3*time.Second + 1 }, "latencyBudget is"},
 		{"no headroom", func(p *Policy) { p.Headroom = 0 }, ""},
 		{"headroom below none", func(p *Policy) { p.Headroom = -1 }, "headroomPercent is -1"},
+		{"no mode", func(p *Policy) { p.Mode = "" }, `spec.mode "": want observe or advise or enforce`},
+		{"a mode in other letters", func(p *Policy) { p.Mode = "Enforce" }, "did you mean enforce?"},
+		{"no scope", func(p *Policy) { p.Scopes = nil }, "spec.scopes is empty: want host or pod"},
+		{"a scope twice", func(p *Policy) { p.Scopes = []string{"pod", "pod"} }, `spec.scopes "pod" is there twice`},
+		{"the shortest trial", func(p *Policy) { p.Trial.Duration = time.Minute }, ""},
+		{"less than the shortest trial", func(p *Policy) { p.Trial.Duration = time.Minute - 1 }, "spec.trial.duration is 59.999999999s: must be from 1m to 1h"},
+		{"a trial longer than its longest", func(p *Policy) { p.Trial.Max = 29 * time.Minute }, "spec.trial.duration is 30m, more than trial.max, 29m"},
+		{"a trial as long as its longest", func(p *Policy) { p.Trial.Max = 30 * time.Minute }, ""},
+		{"no change at all in an hour", func(p *Policy) { p.MaxPerHour = 0 }, "spec.maxPerHour is 0: must be from 1 to 60 changes"},
+		{"all memory", func(p *Policy) { p.Memory.Worst = 100 }, ""},
+		{"more than all memory", func(p *Policy) { p.Memory.Worst = 101 }, "spec.memory.worstPercent is 101: must be from 1 to 100 per cent"},
+		{"32 excluded commands", func(p *Policy) { p.Exclude.Commands = commands(32) }, ""},
+		{"33 excluded commands", func(p *Policy) { p.Exclude.Commands = commands(33) }, "spec.exclude.commands has 33 entries: at most 32"},
+		{"a command with its path", func(p *Policy) { p.Exclude.Commands = []string{"/usr/sbin/nginx"} }, `"/usr/sbin/nginx" is a path`},
+		{"the host to be resized, out of scope", func(p *Policy) { p.LiveResize.Namespaces = []string{"host"} }, "spec.liveResize.namespaces names host, which spec.scopes does not"},
+		{"the host to be resized, in scope", func(p *Policy) {
+			p.Scopes, p.LiveResize.Namespaces = []string{ScopeHost}, []string{"host"}
+		}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -45,47 +64,18 @@ func TestValidate(t *testing.T) {
 		})
 	}
 
-	bad := Policy{}
+	bad := Default()
+	bad.Backlog, bad.Headroom, bad.OnDrift = Range{}, -1, "fight"
 	if err := bad.Validate(); err == nil || strings.Count(err.Error(), "\n") != 3 {
-		t.Errorf("Validate of the zero policy = %v, want all four faults", err)
+		t.Errorf("Validate = %v, want all four faults", err)
 	}
 }
 
-func TestLimit(t *testing.T) {
-	tests := []struct {
-		name    string
-		need    uint64
-		accepts float64
-		want    int64
-	}{
-		{"nothing is needed", 0, 0, 128},
-		{"headroom reaches the lower bound", 85, 0, 128},
-		{"headroom passes it", 86, 0, 256},
-		{"a burst of 700", 700, 0, 2048},
-		{"more than 65535 is not recommended", 60000, 0, 65535},
-		{"a number past all bounds", 1 << 63, 0, 65535},
-		{"a slow program may have the kernel's default", 2700, 10, 4096},
-		{"and no more than that", 10000, 10, 4096},
-		{"a fast one what it works off in a second", 10000, 9000, 8192},
-		{"and the same when it was a little faster", 10000, 9700, 8192},
-		{"a very fast one what it needs", 10000, 1e6, 16384},
+// commands returns n names that differ.
+func commands(n int) []string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprint("server", i))
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			p := Default()
-			if got := p.Limit(tt.need, tt.accepts); got != tt.want {
-				t.Errorf("Limit(%d, %v) = %d, want %d", tt.need, tt.accepts, got, tt.want)
-			}
-		})
-	}
-}
-
-func TestSynBacklog(t *testing.T) {
-	p := Default()
-	p.Backlog.Max = 1024 // bounds another number
-	for need, want := range map[uint64]int64{0: 128, 100: 256, 60000: 131072, 1 << 40: 262144} {
-		if got := p.SynBacklog(need); got != want {
-			t.Errorf("SynBacklog(%d) = %d, want %d", need, got, want)
-		}
-	}
+	return all
 }
