@@ -210,6 +210,10 @@ func TestParseFaults(t *testing.T) {
 			`f:5: spec.trial.duration: want a time with its unit, such as 1h (ms, s, m, h), got the text "1d"`,
 		},
 		{
+			"a time in microseconds", head + "spec: {latencyBudget: 500000us}\n",
+			`f:5: spec.latencyBudget: want a time with its unit, such as 3s (ms, s, m, h), got the text "500000us"`,
+		},
+		{
 			"a truth value", head + "spec: {mode: true}\n",
 			`f:5: spec.mode: want text, got "true", which YAML takes for !!bool`,
 		},
@@ -294,12 +298,13 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// FuzzParse looks for texts that end the program, and for policies that Parse lets
-// pass and Validate, or a terminal, would not.
+// FuzzParse looks for texts that end the program, for errors that a terminal would
+// obey, and for policies that Parse lets pass and Validate, or the schema, does not.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(head + "spec: {mode: observe, scopes: [host], bounds: {somaxconn: {min: 1}}}\n"))
 	f.Add([]byte(head + "spec: &a {trial: {duration: 1m30s}, exclude: {namespaces: ['pod:a/*']}}\n"))
 	f.Add([]byte("{\"a\": [1, ~, !!x y, *z]}\n---\n"))
+	validate := validator(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := Parse("f", text)
 		if err != nil {
@@ -315,6 +320,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if err := p.Validate(); err != nil || p.Name == "" {
 			t.Errorf("Parse let %+v pass: %v", p, err)
+		}
+		if err := validate(string(text)); err != nil {
+			t.Errorf("the schema refuses what Parse lets pass: %v", err)
 		}
 	})
 }

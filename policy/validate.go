@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -84,10 +83,10 @@ func (f *field) wrong(at any) []string {
 	case *string:
 		return f.wrongText(*at)
 	case *[]string:
-		var all []string
 		if len(*at) > maxList {
-			all = append(all, fmt.Sprintf("has %d entries: at most %d", len(*at), maxList))
+			return []string{fmt.Sprintf("has %d entries: at most %d", len(*at), maxList)}
 		}
+		var all []string
 		if len(*at) == 0 && f.words != nil {
 			all = append(all, "is empty: want "+strings.Join(f.words, " or "))
 		}
@@ -140,49 +139,4 @@ func plain(d time.Duration) string {
 		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
-}
-
-// quoted is the text in quotes, safe for a terminal and not too long.
-func quoted(text string) string {
-	const most = 64
-	if len(text) > most {
-		return strconv.Quote(text[:most]) + "..."
-	}
-	return strconv.Quote(text)
-}
-
-// nearest returns the name that text was probably meant to be, "" for none.
-func nearest(text string, names []string) string {
-	best, least := "", 1+max(1, min(len(text)/3, 3))
-	for _, name := range names {
-		if d := distance(strings.ToLower(text), strings.ToLower(name)); d < least {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-// distance is how many letters have to be put in, taken out or replaced to make b
-// of a. Both are short: a name longer than any of ours is as far as it is long.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -200,11 +200,15 @@ func keyPath(key string) string {
 	return strings.TrimPrefix(path.Clean("/"+key), "/")
 }
 
-// inRoot opens a file or a folder below top, links that begin with a slash
-// included: /etc of a host that is mounted elsewhere may hold such.
-func inRoot(top *os.File, name string, flags uint64) (*os.File, error) {
+// inRoot opens a file or a folder below top. A host that is mounted elsewhere may
+// hold links that begin with a slash: these stay in it, by openat2 (Linux 5.6).
+func inRoot(top *os.File, name string, flags int) (*os.File, error) {
+	flags |= unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK // a FIFO must not hold us up
+	if top.Name() == "/" {
+		return os.OpenFile(name, flags, 0)
+	}
 	fd, err := unix.Openat2(int(top.Fd()), name, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | flags, // a FIFO must not hold us up
+		Flags:   uint64(flags),
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})
 	if err != nil {

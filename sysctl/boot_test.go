@@ -5,6 +5,7 @@
 package sysctl
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -172,6 +173,22 @@ func TestWhoInFull(t *testing.T) {
 	}
 }
 
+func TestWhoOfAnExcludedKey(t *testing.T) {
+	b, err := Boot(tree{
+		"etc/sysctl.d/10-a.conf": "net.core.som*=1\nnet.core.somaxconn=2\n", "etc/sysctl.d/70-b.conf": "-net.core.somaxconn\n",
+	}.make(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Who("net.core.somaxconn"); got != nil {
+		t.Errorf("Who = %+v, want nobody", got)
+	}
+	want := []Setting{{File: "/etc/sysctl.d/70-b.conf", Line: 1}}
+	if got := b.Shadows(PersistName, "net.core.somaxconn"); !reflect.DeepEqual(got, want) {
+		t.Errorf("Shadows = %+v, want the exclusion, %+v", got, want)
+	}
+}
+
 func TestBootOfNothing(t *testing.T) {
 	b, err := Boot(t.TempDir())
 	if err != nil || b.Who("net.core.somaxconn") != nil {
@@ -179,6 +196,14 @@ func TestBootOfNothing(t *testing.T) {
 	}
 	if _, err := Boot(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("Boot of no host = nil, want an error")
+	}
+}
+
+func TestBootOfThisHost(t *testing.T) {
+	direct, err := Boot("/")
+	within, err2 := Boot("/proc/self/root") // the same, by openat2
+	if fmt.Sprint(err) != fmt.Sprint(err2) || !reflect.DeepEqual(direct, within) {
+		t.Errorf("Boot of / = %+v, %v, of /proc/self/root = %+v, %v, want the same", direct, err, within, err2)
 	}
 }
 
