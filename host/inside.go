@@ -66,7 +66,7 @@ func (in *inside) Read(f File) ([]byte, error) {
 // Sysctl reads a file of /proc/sys, which follows the thread that opens it.
 func (in *inside) Sysctl(s tcpq.Sysctl) (string, error) {
 	var buf [32]byte
-	dir, file := path.Split(strings.ReplaceAll(s.Info().Name, ".", "/"))
+	dir, file := path.Split(sysctlFile(s))
 	at, err := in.sysctls.open(in.live.path("proc/sys/" + dir))
 	if err != nil {
 		return "", meaning(&os.PathError{Op: "open", Path: dir, Err: err})

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -118,15 +117,12 @@ func (n *PrivateNamespace) enter() error {
 // SetSysctl sets a sysctl of the namespace.
 func (n *PrivateNamespace) SetSysctl(s tcpq.Sysctl, value int64) error {
 	return n.Do(func() error {
-		path := n.live.path("proc/sys/" + strings.ReplaceAll(s.Info().Name, ".", "/"))
-		// No os.WriteFile: that would make the file, and it must be there.
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
-			return meaning(err)
+		fd, err := openSysctl(unix.AT_FDCWD, n.live.path("proc/sys/"+sysctlFile(s)))
+		if err == nil {
+			err = setSysctl(fd, strconv.FormatInt(value, 10))
 		}
-		defer f.Close()
-		if _, err := f.WriteString(strconv.FormatInt(value, 10)); err != nil {
-			return fmt.Errorf("set %s to %d: %w", s, value, meaning(err))
+		if err != nil {
+			return fmt.Errorf("set %s to %d: %w", s, value, err)
 		}
 		return nil
 	})

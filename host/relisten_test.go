@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package host
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/qtune/qtune/tcpq"
+)
+
+// A stage is a namespace of its own, and what this process has open there.
+type stage struct {
+	t    *testing.T
+	live *Live
+	*PrivateNamespace
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("not root: network namespaces cannot be made")
+	}
+	l := liveHost(t)
+	ns, err := l.NewNamespace()
+	if err != nil {
+		t.Skipf("root, but namespaces cannot be made here: %v", err)
+	}
+	t.Cleanup(ns.Close)
+	return &stage{t, l, ns}
+}
+
+// change visits the namespace.
+func (s *stage) change(do func(Changeable)) {
+	s.t.Helper()
+	err := s.live.Change(s.t.Context(), []*Namespace{s.Namespace()}, func(_ *Namespace, c Changeable, err error) {
+		if err != nil {
+			s.t.Errorf("enter: %v", err)
+			return
+		}
+		do(c)
+	})
+	if err != nil {
+		s.t.Error(err)
+	}
+}
+
+// needFetch skips the test unless this kernel lets a socket be fetched, and tells
+// its limit.
+func (s *stage) needFetch(p *prop) {
+	s.t.Helper()
+	var err error
+	s.change(func(c Changeable) { err = c.MayFetch(p.Socket) })
+	if errors.Is(err, ErrUnsupported) {
+		s.t.Skip(err)
+	}
+	if err != nil {
+		s.t.Errorf("MayFetch = %v", err)
+	}
+}
+
+// prop is a socket of the stage.
+type prop struct {
+	t  *testing.T
+	fd int
+	*Socket
+}
+
+// socket opens one; addr may be "".
+func (s *stage) socket(domain, kind, protocol int, addr string) *prop {
+	s.t.Helper()
+	p := &prop{t: s.t, fd: -1, Socket: &Socket{PIDs: []int{os.Getpid()}, MPTCP: protocol == unix.IPPROTO_MPTCP}}
+	err := s.Do(func() (err error) {
+		if p.fd, err = unix.Socket(domain, kind|unix.SOCK_CLOEXEC, protocol); err != nil {
+			return err
+		}
+		if addr == "" {
+			return nil
+		}
+		if err := unix.SetsockoptInt(p.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+			return err
+		}
+		var at unix.Sockaddr
+		if a := netip.MustParseAddr(addr); domain == unix.AF_INET6 {
+			at = &unix.SockaddrInet6{Addr: a.As16()}
+		} else {
+			at = &unix.SockaddrInet4{Addr: a.As4()}
+		}
+		return unix.Bind(p.fd, at)
+	})
+	if protocol == unix.IPPROTO_MPTCP && p.fd < 0 {
+		s.t.Skipf("this kernel has no MPTCP: %v", err)
+	}
+	p.must(err)
+	s.t.Cleanup(p.close)
+	p.describe()
+	return p
+}
+
+// tcp returns a listener on 127.0.0.1.
+func (s *stage) tcp(backlog int) *prop {
+	s.t.Helper()
+	p := s.socket(unix.AF_INET, unix.SOCK_STREAM, 0, "127.0.0.1")
+	p.must(unix.Listen(p.fd, backlog))
+	return p
+}
+
+func (p *prop) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *prop) close() { unix.Close(p.fd) }
+
+// describe says what the kernel shows of the socket.
+func (p *prop) describe() {
+	p.t.Helper()
+	inode, err := inodeOf(p.fd)
+	p.must(err)
+	p.Inode = uint32(inode)
+	p.Cookie, err = unix.GetsockoptUint64(p.fd, unix.SOL_SOCKET, unix.SO_COOKIE)
+	p.must(err)
+	name, err := unix.Getsockname(p.fd)
+	p.must(err)
+	switch a := name.(type) {
+	case *unix.SockaddrInet4:
+		p.Addr, p.Port = netip.AddrFrom4(a.Addr), uint16(a.Port)
+	case *unix.SockaddrInet6:
+		p.Addr, p.Port = netip.AddrFrom16(a.Addr), uint16(a.Port)
+	}
+}
+
+// limit returns the limit of a listener, -1 of what is none.
+func (p *prop) limit() int {
+	p.t.Helper()
+	info, err := unix.GetsockoptTCPInfo(p.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil || info.State != unix.BPF_TCP_LISTEN {
+		return -1
+	}
+	return int(info.Sacked)
+}
+
+// TestKernelRelisten proves that a listener of any kind gets its limit, up and down,
+// from a thread that comes from another namespace.
+func TestKernelRelisten(t *testing.T) {
+	tests := []struct {
+		name     string
+		domain   int
+		protocol int
+		addr     string
+	}{
+		{"IPv4", unix.AF_INET, 0, "127.0.0.1"},
+		{"IPv4 wildcard", unix.AF_INET, unix.IPPROTO_TCP, "0.0.0.0"},
+		{"IPv6", unix.AF_INET6, 0, "::1"},
+		{"IPv6 wildcard", unix.AF_INET6, 0, "::"},
+		{"IPv4 address on an IPv6 socket", unix.AF_INET6, 0, "::ffff:127.0.0.1"},
+		{"MPTCP", unix.AF_INET, unix.IPPROTO_MPTCP, "127.0.0.1"},
+		{"MPTCP over IPv6", unix.AF_INET6, unix.IPPROTO_MPTCP, "::1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t)
+			p := s.socket(tt.domain, unix.SOCK_STREAM, tt.protocol, tt.addr)
+			p.must(unix.Listen(p.fd, 8))
+			s.needFetch(p)
+			s.change(func(c Changeable) {
+				for _, step := range [][2]uint32{{8, 64}, {64, 8}, {8, 0}, {0, 100}} {
+					if err := c.Relisten(p.Socket, step[0], step[1]); err != nil || p.limit() != int(step[1]) {
+						t.Errorf("Relisten from %d to %d = %v, the limit is %d", step[0], step[1], err, p.limit())
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestKernelRelistenRefuses proves that nothing but the listener that was seen is
+// ever resized. In each row all is right but one thing.
+func TestKernelRelistenRefuses(t *testing.T) {
+	tests := []struct {
+		name string
+		make func(*stage) *prop // what is to have a limit of 8
+		want error
+		text string // a part of it
+	}{
+		{"no known process", func(s *stage) *prop {
+			p := s.tcp(8)
+			p.PIDs = nil
+			return p
+		}, ErrAbsent, "no process that holds it is known"},
+		{"a process that ended", func(s *stage) *prop {
+			p := s.tcp(8)
+			p.PIDs = []int{1<<22 - 1} // higher than pid_max of any kernel allows by default
+			return p
+		}, ErrGone, "pidfd_open"},
+		{"a process that has not got it", func(s *stage) *prop {
+			p := s.tcp(8)
+			p.PIDs = []int{os.Getppid()}
+			return p
+		}, ErrGone, "holds socket"},
+		{"a socket that was closed", func(s *stage) *prop {
+			p := s.tcp(8)
+			unix.Close(p.fd)
+			p.fd = -1
+			return p
+		}, ErrGone, "holds socket"},
+		{"the successor under the same inode", func(s *stage) *prop {
+			p := s.tcp(8)
+			p.Cookie++
+			return p
+		}, ErrGone, "SO_COOKIE"},
+		{"an MPTCP socket for a TCP one", func(s *stage) *prop {
+			p := s.socket(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP, "127.0.0.1")
+			p.must(unix.Listen(p.fd, 8))
+			p.MPTCP = false
+			return p
+		}, ErrGone, "SO_PROTOCOL"},
+		{"a TCP socket for an MPTCP one", func(s *stage) *prop {
+			p := s.tcp(8)
+			p.MPTCP = true
+			return p
+		}, ErrGone, "SO_PROTOCOL"},
+		{"another port", func(s *stage) *prop {
+			p := s.tcp(8)
+			p.Port++
+			return p
+		}, ErrGone, "address"},
+		{"another address", func(s *stage) *prop {
+			p := s.tcp(8)
+			p.Addr = netip.MustParseAddr("127.0.0.2")
+			return p
+		}, ErrGone, "address"},
+		{"AF_UNIX", func(s *stage) *prop {
+			p := s.socket(unix.AF_UNIX, unix.SOCK_STREAM, 0, "")
+			p.must(unix.Bind(p.fd, &unix.SockaddrUnix{Name: "@qtune-relisten-test"}))
+			p.must(unix.Listen(p.fd, 8))
+			p.Addr = netip.IPv4Unspecified()
+			return p
+		}, ErrGone, "SO_DOMAIN"},
+		{"UDP", func(s *stage) *prop {
+			return s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0, "127.0.0.1")
+		}, ErrGone, "SO_TYPE"},
+		{"no TCP, though of its type", func(s *stage) *prop {
+			const sctp = unix.IPPROTO_SCTP
+			p := s.tcp(8)
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, sctp)
+			if err != nil {
+				s.t.Skipf("this kernel has no SCTP: %v", err)
+			}
+			unix.Close(p.fd)
+			p.fd = fd
+			p.describe()
+			return p
+		}, ErrGone, "SO_PROTOCOL"},
+		{"a bound socket", func(s *stage) *prop {
+			return s.socket(unix.AF_INET, unix.SOCK_STREAM, 0, "127.0.0.1")
+		}, ErrGone, "does not listen"},
+		{"an unbound socket", func(s *stage) *prop {
+			return s.socket(unix.AF_INET, unix.SOCK_STREAM, 0, "")
+		}, ErrGone, "does not listen"},
+		{"a connected socket", func(s *stage) *prop {
+			to := s.tcp(8)
+			p := s.socket(unix.AF_INET, unix.SOCK_STREAM, 0, "")
+			p.must(unix.Connect(p.fd, &unix.SockaddrInet4{Port: int(to.Port), Addr: to.Addr.As4()}))
+			p.describe()
+			return p
+		}, ErrGone, "does not listen"},
+		{"a listener that was shut down", func(s *stage) *prop {
+			p := s.tcp(8)
+			p.must(unix.Shutdown(p.fd, unix.SHUT_RDWR))
+			return p
+		}, ErrGone, "does not listen"},
+		{"an MPTCP listener that was shut down", func(s *stage) *prop {
+			p := s.socket(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP, "127.0.0.1")
+			p.must(unix.Listen(p.fd, 8))
+			s.needFetch(p)
+			p.must(unix.Shutdown(p.fd, unix.SHUT_RDWR))
+			return p
+		}, ErrGone, "does not listen"},
+		{"a limit that the application changed", func(s *stage) *prop { return s.tcp(9) }, ErrChanged, "have 9, planned from 8"},
+		{"a somaxconn below the limit asked for", func(s *stage) *prop {
+			p := s.tcp(8)
+			p.must(s.SetSysctl(tcpq.Somaxconn, 63))
+			return p
+		}, ErrShrinks, "is 63, and listen(2) would cut 64"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t)
+			p := tt.make(s)
+			before := p.limit()
+			s.change(func(c Changeable) {
+				err := c.Relisten(p.Socket, 8, 64)
+				if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.text) {
+					t.Errorf("Relisten = %v, want %v with %q", err, tt.want, tt.text)
+				}
+			})
+			if now := p.limit(); now != before {
+				t.Errorf("the limit is %d, want %d as before", now, before)
+			}
+		})
+	}
+}
+
+// TestKernelRelistenAtSomaxconn proves that somaxconn itself may be asked for.
+func TestKernelRelistenAtSomaxconn(t *testing.T) {
+	s := newStage(t)
+	p := s.tcp(8)
+	p.must(s.SetSysctl(tcpq.Somaxconn, 64))
+	s.change(func(c Changeable) {
+		if err := c.Relisten(p.Socket, 8, 64); err != nil || p.limit() != 64 {
+			t.Errorf("Relisten = %v, the limit is %d, want 64", err, p.limit())
+		}
+	})
+}
+
+// TestKernelRelistenInItsNamespace proves that the somaxconn that counts is that of
+// the visited namespace, and that a socket of another is not touched.
+func TestKernelRelistenInItsNamespace(t *testing.T) {
+	s, other := newStage(t), newStage(t)
+	p, q := s.tcp(8), other.tcp(8)
+	p.must(other.SetSysctl(tcpq.Somaxconn, 16))
+	other.change(func(c Changeable) {
+		if err := c.Relisten(p.Socket, 8, 12); !errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "namespace") || p.limit() != 8 {
+			t.Errorf("Relisten in another namespace = %v, the limit is %d, want %v and 8", err, p.limit(), ErrGone)
+		}
+		if err := c.Relisten(q.Socket, 8, 64); !errors.Is(err, ErrShrinks) || q.limit() != 8 {
+			t.Errorf("Relisten above its somaxconn = %v, the limit is %d, want %v and 8", err, q.limit(), ErrShrinks)
+		}
+	})
+	s.change(func(c Changeable) {
+		if err := c.Relisten(p.Socket, 8, 64); err != nil || p.limit() != 64 {
+			t.Errorf("Relisten in its namespace = %v, the limit is %d, want 64", err, p.limit())
+		}
+	})
+}
+
+// TestKernelRelistenOfAReusedNumber proves that a descriptor whose number is another
+// socket's by the time it is fetched is left alone.
+func TestKernelRelistenOfAReusedNumber(t *testing.T) {
+	s := newStage(t)
+	p, q := s.tcp(8), s.tcp(8)
+	s.change(func(c Changeable) {
+		in := c.(*inside)
+		r, err := in.prepare(p.Socket)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer unix.Close(r.somaxconn)
+		r.listen, r.from, r.to = true, 8, 64
+		fd, err := in.live.descriptorOf(os.Getpid(), p.Inode)
+		if err != nil || fd != p.fd {
+			t.Errorf("descriptorOf = %d, %v, want %d", fd, err, p.fd)
+		}
+		if err := unix.Dup3(q.fd, p.fd, unix.O_CLOEXEC); err != nil { // between finding and fetching
+			t.Error(err)
+		}
+		pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer unix.Close(pidfd)
+		if err := r.run(pidfd, fd); !errors.Is(err, ErrGone) || r.other != "inode" {
+			t.Errorf("run = %v by its %s, want %v by its inode", err, r.other, ErrGone)
+		}
+	})
+	if q.limit() != 8 {
+		t.Errorf("the limit of the other socket is %d, want 8", q.limit())
+	}
+}
+
+// TestKernelRelistenOfAMember proves that of a reuse-port group one member is resized.
+func TestKernelRelistenOfAMember(t *testing.T) {
+	s := newStage(t)
+	p := s.tcp(8)
+	q := s.socket(unix.AF_INET, unix.SOCK_STREAM, 0, "")
+	q.must(unix.SetsockoptInt(q.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+	q.must(unix.Bind(q.fd, &unix.SockaddrInet4{Port: int(p.Port), Addr: p.Addr.As4()}))
+	q.must(unix.Listen(q.fd, 8))
+	q.describe()
+	s.change(func(c Changeable) {
+		if err := c.Relisten(q.Socket, 8, 64); err != nil || q.limit() != 64 || p.limit() != 8 {
+			t.Errorf("Relisten = %v, the limits are %d and %d, want 64 and 8", err, q.limit(), p.limit())
+		}
+	})
+}
+
+// TestKernelRelistenAllocatesNothing proves that nothing is allocated, and no
+// descriptor left, while the duplicate of a socket is held.
+func TestKernelRelistenAllocatesNothing(t *testing.T) {
+	s := newStage(t)
+	p := s.tcp(8)
+	before := len(descriptors(t, s.live))
+	s.change(func(c Changeable) {
+		in := c.(*inside)
+		r, err := in.prepare(p.Socket)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer unix.Close(r.somaxconn)
+		pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer unix.Close(pidfd)
+		r.listen, r.from, r.to = true, 8, 64
+		n := testing.AllocsPerRun(100, func() {
+			if err := r.run(pidfd, p.fd); err != nil {
+				t.Error(err)
+			}
+			r.from, r.to = r.to, r.from
+		})
+		if n != 0 {
+			t.Errorf("a resize allocates %v times, want never", n)
+		}
+	})
+	if now := len(descriptors(t, s.live)); now != before {
+		t.Errorf("%d sockets are open after, want %d", now, before)
+	}
+}
