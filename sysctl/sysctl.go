@@ -9,7 +9,10 @@ package sysctl
 
 import (
 	"errors"
+	"fmt"
+	"strconv"
 
+	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/tcpq"
 )
 
@@ -19,15 +22,81 @@ type Inside interface {
 	SetSysctl(tcpq.Sysctl, string) error
 }
 
-// Get returns a value.
-func Get(in Inside, s tcpq.Sysctl) (int64, error) {
-	_, _ = in, s
-	return 0, errors.ErrUnsupported
+// What callers decide on.
+var (
+	// ErrBounds says that a value, or a key, is not one to set.
+	ErrBounds = errors.New("out of bounds")
+
+	// ErrVerify says that what was read back is not what was written.
+	ErrVerify = errors.New("read back another value")
+)
+
+// A Range bounds a value, both ends included.
+type Range struct{ Min, Max int64 }
+
+// Bounds returns what a key may be set to; ok is false when it may not be set. The
+// kernel takes a somaxconn of 0 and of 2147483647, a negative tcp_max_syn_backlog
+// and syncookies up to 255.
+func Bounds(s tcpq.Sysctl) (r Range, ok bool) {
+	switch s {
+	case tcpq.Somaxconn, tcpq.TCPMaxSynBacklog:
+		return Range{1, 1 << 20}, true
+	case tcpq.TCPSyncookies:
+		return Range{0, 2}, true
+	}
+	return Range{}, false
 }
 
-// Swap sets a value from one to another. When it is no longer from it changes
-// nothing and returns host.ErrChanged.
+// Get returns a value.
+func Get(in Inside, s tcpq.Sysctl) (int64, error) {
+	text, err := in.Sysctl(s)
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", s, err)
+	}
+	v, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", s, err)
+	}
+	return v, nil
+}
+
+// Swap sets a value from one to another, which is within Bounds, and reads it
+// back. When it is no longer from it changes nothing and returns a
+// host.ChangedError, which is a host.ErrChanged.
+//
+// The kernel has no such operation: what somebody else writes between our read
+// and our write is lost.
 func Swap(in Inside, s tcpq.Sysctl, from, to int64) error {
-	_, _, _, _ = in, s, from, to
-	return errors.ErrUnsupported
+	switch r, ok := Bounds(s); {
+	case !ok:
+		return fmt.Errorf("set %s: it is none of those that may be set: %w", s, ErrBounds)
+	case to < r.Min || to > r.Max:
+		return fmt.Errorf("set %s to %d: must be %d to %d: %w", s, to, r.Min, r.Max, ErrBounds)
+	}
+	return Restore(in, s, from, to)
+}
+
+// Restore is Swap without bounds: for a value that was there before, whoever set
+// it.
+func Restore(in Inside, s tcpq.Sysctl, from, to int64) error {
+	if _, ok := Bounds(s); !ok {
+		return fmt.Errorf("set %s: it is none of those that may be set: %w", s, ErrBounds)
+	}
+	have, err := Get(in, s)
+	switch {
+	case err != nil:
+		return err
+	case have != from:
+		return fmt.Errorf("set %s to %d: %w", s, to, &host.ChangedError{Have: have, Planned: from})
+	}
+	if err := in.SetSysctl(s, strconv.FormatInt(to, 10)); err != nil {
+		return err
+	}
+	switch have, err = Get(in, s); {
+	case err != nil:
+		return err
+	case have != to:
+		return fmt.Errorf("set %s to %d: have %d: %w", s, to, have, ErrVerify)
+	}
+	return nil
 }
