@@ -8,8 +8,11 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,12 +21,12 @@ import (
 
 // A stage is a namespace of its own, and what this process has open there.
 type stage struct {
-	t    *testing.T
+	t    testing.TB
 	live *Live
 	*PrivateNamespace
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t testing.TB) *stage {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("not root: network namespaces cannot be made")
@@ -68,7 +71,7 @@ func (s *stage) needFetch(p *prop) {
 
 // prop is a socket of the stage.
 type prop struct {
-	t  *testing.T
+	t  testing.TB
 	fd int
 	*Socket
 }
@@ -430,4 +433,81 @@ func TestKernelRelistenAllocatesNothing(t *testing.T) {
 	if now := len(descriptors(t, s.live)); now != before {
 		t.Errorf("%d sockets are open after, want %d", now, before)
 	}
+}
+
+// TestKernelRelistenOfAnEndedProcess proves that a pidfd does not lead to the process
+// that has the number now.
+func TestKernelRelistenOfAnEndedProcess(t *testing.T) {
+	s := newStage(t)
+	p := s.tcp(8)
+	child := exec.CommandContext(t.Context(), "/proc/self/exe")
+	child.Env = append(os.Environ(), holdVar+"=1")
+	in, err := child.StdinPipe()
+	p.must(err)
+	p.must(child.Start())
+	pidfd, err := unix.PidfdOpen(child.Process.Pid, 0)
+	p.must(err)
+	defer unix.Close(pidfd)
+	in.Close()
+	p.must(child.Wait())
+	r := &resize{socket: p.Socket}
+	if err := s.live.whyNotFetched(r.run(pidfd, p.fd), pidfdGetfdSince); !errors.Is(err, ErrGone) {
+		t.Errorf("run = %v, want %v", err, ErrGone)
+	}
+}
+
+// TestWhyNoPtrace proves that Yama is named only where it forbids all.
+func TestWhyNoPtrace(t *testing.T) {
+	for _, tt := range []struct {
+		scope string
+		want  bool
+	}{{"3\n", true}, {"2\n", false}, {"0\n", false}, {"", false}} {
+		l := &Live{root: t.TempDir()}
+		yama := l.path("proc/sys/kernel/yama")
+		if err := os.MkdirAll(yama, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(yama+"/ptrace_scope", []byte(tt.scope), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := l.whyNoPtrace(); strings.Contains(got, "ptrace_scope") != tt.want {
+			t.Errorf("whyNoPtrace() with scope %q = %q, want Yama in it: %t", tt.scope, got, tt.want)
+		}
+	}
+}
+
+// BenchmarkRelisten measures how long the duplicate of a socket is held.
+func BenchmarkRelisten(b *testing.B) {
+	s := newStage(b)
+	p := s.tcp(8)
+	var took []time.Duration
+	s.change(func(c Changeable) {
+		r, err := c.(*inside).prepare(p.Socket)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer unix.Close(r.somaxconn)
+		pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer unix.Close(pidfd)
+		r.listen, r.from, r.to = true, 8, 64
+		took = make([]time.Duration, b.N)
+		for i := range took {
+			began := time.Now()
+			err := r.run(pidfd, p.fd)
+			took[i] = time.Since(began)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			r.from, r.to = r.to, r.from
+		}
+	})
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "p50-ns")
+	b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds()), "p99-ns")
 }

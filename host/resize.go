@@ -23,7 +23,8 @@ import (
 // While it holds the duplicate, the socket outlives its process: clients would
 // connect to a port that nobody serves. So the time is kept short. What can be
 // made ready is, before; nothing is allocated, which could wait for the garbage
-// collector; and what went wrong is put into words after.
+// collector; and what went wrong is put into words after. It takes 8 us, 32 us in
+// one of a hundred times [measured on 6.18, busy: BenchmarkRelisten].
 type resize struct {
 	socket     *Socket
 	addr       netip.Addr // of the socket, never an IPv4-mapped one

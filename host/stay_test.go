@@ -51,7 +51,7 @@ func descriptors(t *testing.T, l *Live) (all []Descriptor) {
 	return all
 }
 
-func liveHost(t *testing.T) *Live {
+func liveHost(t testing.TB) *Live {
 	t.Helper()
 	l, err := NewLive("/")
 	if err != nil {

@@ -65,7 +65,8 @@ func Get(in Inside, s tcpq.Sysctl) (int64, error) {
 // host.ChangedError, which is a host.ErrChanged.
 //
 // The kernel has no such operation: what somebody else writes between our read
-// and our write is lost.
+// and our write is lost. That are 4 us, 28 us in one of a hundred times [measured
+// on 6.18, busy: BenchmarkSwap].
 func Swap(in Inside, s tcpq.Sysctl, from, to int64) error {
 	switch r, ok := Bounds(s); {
 	case !ok:

@@ -7,8 +7,10 @@ package sysctl_test
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/sysctl"
@@ -101,6 +103,47 @@ func TestKernelSwap(t *testing.T) {
 			})
 		})
 	}
+}
+
+// watched notes how long after it was read a value is written.
+type watched struct {
+	host.Changeable
+	read   time.Time
+	window []time.Duration
+}
+
+func (w *watched) Sysctl(s tcpq.Sysctl) (string, error) {
+	text, err := w.Changeable.Sysctl(s)
+	w.read = time.Now()
+	return text, err
+}
+
+func (w *watched) SetSysctl(s tcpq.Sysctl, text string) error {
+	err := w.Changeable.SetSysctl(s, text)
+	w.window = append(w.window, time.Since(w.read))
+	return err
+}
+
+// BenchmarkSwap measures a Swap, and within it the time from the end of our read to
+// the end of our write, in which the value of somebody else would be lost.
+func BenchmarkSwap(b *testing.B) {
+	inNamespace(b, func(c host.Changeable) {
+		w := &watched{Changeable: c}
+		from, err := sysctl.Get(w, tcpq.Somaxconn)
+		if err != nil {
+			b.Error(err)
+		}
+		to := from + 1
+		for b.Loop() {
+			if err := sysctl.Swap(w, tcpq.Somaxconn, from, to); err != nil {
+				b.Error(err)
+			}
+			from, to = to, from
+		}
+		slices.Sort(w.window)
+		b.ReportMetric(float64(w.window[len(w.window)/2].Nanoseconds()), "p50-window-ns")
+		b.ReportMetric(float64(w.window[len(w.window)*99/100].Nanoseconds()), "p99-window-ns")
+	})
 }
 
 // deaf is a namespace whose kernel stores nothing.
