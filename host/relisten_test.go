@@ -383,6 +383,50 @@ func TestKernelRelistenOfAReusedNumber(t *testing.T) {
 	}
 }
 
+// TestKernelRelistenMeanwhile proves that what happens between the look and
+// listen(2) is seen.
+func TestKernelRelistenMeanwhile(t *testing.T) {
+	tests := []struct {
+		name      string
+		meanwhile func(*stage, *prop) error
+		want      error
+		text      string
+		limit     int
+	}{
+		{"nothing", func(*stage, *prop) error { return nil }, nil, "", 64},
+		{"it was shut down", func(_ *stage, p *prop) error { return unix.Shutdown(p.fd, unix.SHUT_RDWR) }, ErrGone, "does not listen", -1},
+		{"somaxconn was lowered", func(s *stage, _ *prop) error { return s.SetSysctl(tcpq.Somaxconn, 32) }, ErrChanged, "have 32", 32},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t)
+			p := s.tcp(8)
+			s.change(func(c Changeable) {
+				r, err := c.(*inside).prepare(p.Socket)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer unix.Close(r.somaxconn)
+				r.listen, r.from, r.to = true, 8, 64
+				if err := errors.Join(r.look(p.fd), tt.meanwhile(s, p)); err != nil {
+					t.Error(err)
+				}
+				err = r.set(p.fd)
+				if err != nil {
+					err = r.explain(err)
+				}
+				if !errors.Is(err, tt.want) || err != nil && !strings.Contains(err.Error(), tt.text) {
+					t.Errorf("set = %v, want %v with %q", err, tt.want, tt.text)
+				}
+			})
+			if got := p.limit(); got != tt.limit {
+				t.Errorf("the limit is %d, want %d", got, tt.limit)
+			}
+		})
+	}
+}
+
 // TestKernelRelistenOfAMember proves that of a reuse-port group one member is resized.
 func TestKernelRelistenOfAMember(t *testing.T) {
 	s := newStage(t)

@@ -67,12 +67,15 @@ func (r *resize) run(pidfd, fd int) error {
 	if err != nil {
 		return err
 	}
-	err = r.change(dup)
+	if err = r.look(dup); err == nil && r.listen {
+		err = r.set(dup)
+	}
 	unix.Close(dup)
 	return err
 }
 
-func (r *resize) change(dup int) error {
+// look returns nil when it is the socket, and is to be resized.
+func (r *resize) look(dup int) error {
 	r.doing = doingLook
 	if err := r.identify(dup); err != nil {
 		return err
@@ -89,8 +92,16 @@ func (r *resize) change(dup int) error {
 	if r.to > r.max {
 		return ErrShrinks
 	}
-	// listen(2) would open the port of a socket that does not listen, and no
-	// call does both: microseconds remain in which the application may stop.
+	return nil
+}
+
+// set sets the limit and reads it back.
+//
+// Two windows of a microsecond remain, as no call both compares and sets. The
+// application may stop to listen after we asked: then listen(2) opens its port
+// again. And somebody may lower somaxconn after we read it: then the limit is cut
+// down to that, which is seen.
+func (r *resize) set(dup int) error {
 	if !has(dup, unix.SO_ACCEPTCONN, 1) {
 		return errNotListening
 	}
