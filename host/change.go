@@ -29,7 +29,8 @@ type Changeable interface {
 	// Relisten gives a running listener another limit, by listen(2) on the socket
 	// of another process. The limit must be from until then: otherwise nothing is
 	// done, and the error is a ChangedError. It never lets listen(2) be cut down to
-	// somaxconn: that is ErrShrinks.
+	// somaxconn: that is ErrShrinks. ErrVerify says that it was called, and that the
+	// limit is another one all the same.
 	Relisten(s *Socket, from, to uint32) error
 
 	// MayFetch says whether Relisten would get hold of the socket: it does, looks
@@ -66,6 +67,9 @@ func (e *ChangedError) Unwrap() error { return ErrChanged }
 // ErrShrinks says that listen(2) would not give the limit asked for, but a lower
 // one, perhaps lower than it was: somaxconn of the socket's namespace.
 var ErrShrinks = errors.New("somaxconn is lower")
+
+// ErrVerify says that a value was set, and that another one was read back.
+var ErrVerify = errors.New("read back another value")
 
 // Change enters each namespace in turn and lets change work there; err says why a
 // namespace could not be entered. One whose Cookie is known is never mistaken for

@@ -395,7 +395,7 @@ func TestKernelRelistenMeanwhile(t *testing.T) {
 	}{
 		{"nothing", func(*stage, *prop) error { return nil }, nil, "", 64},
 		{"it was shut down", func(_ *stage, p *prop) error { return unix.Shutdown(p.fd, unix.SHUT_RDWR) }, ErrGone, "does not listen", -1},
-		{"somaxconn was lowered", func(s *stage, _ *prop) error { return s.SetSysctl(tcpq.Somaxconn, 32) }, ErrChanged, "have 32", 32},
+		{"somaxconn was lowered", func(s *stage, _ *prop) error { return s.SetSysctl(tcpq.Somaxconn, 32) }, ErrVerify, "the limit is 32", 32},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -57,7 +57,6 @@ const (
 var (
 	errAnother      = fmt.Errorf("it is another socket now: %w", ErrGone) // by r.other
 	errNotListening = fmt.Errorf("it does not listen any more: %w", ErrGone)
-	errOverwritten  = fmt.Errorf("the limit is another one at once: %w", ErrChanged)
 )
 
 // run fetches a descriptor, and does what is asked when it is the socket.
@@ -113,7 +112,7 @@ func (r *resize) set(dup int) error {
 		return err
 	}
 	if r.limit != r.to {
-		return errOverwritten
+		return ErrVerify
 	}
 	return nil
 }
@@ -234,9 +233,8 @@ func (r *resize) explain(err error) error {
 	switch {
 	case errors.Is(err, errAnother):
 		return fmt.Errorf("%w (by its %s)", err, r.other)
-	case errors.Is(err, errOverwritten): // it was set, and is no more
-		return fmt.Errorf("it was called, but somebody called it again, or lowered %s: %w",
-			tcpq.Somaxconn, &ChangedError{Have: int64(r.limit), Planned: int64(r.to)})
+	case errors.Is(err, ErrVerify):
+		return fmt.Errorf("the limit is %d after it: somebody called it, too, or lowered %s: %w", r.limit, tcpq.Somaxconn, err)
 	case errors.Is(err, ErrChanged):
 		return &ChangedError{Have: int64(r.limit), Planned: int64(r.from)}
 	case errors.Is(err, ErrShrinks):

@@ -22,14 +22,8 @@ type Inside interface {
 	SetSysctl(tcpq.Sysctl, string) error
 }
 
-// What callers decide on.
-var (
-	// ErrBounds says that a value, or a key, is not one to set.
-	ErrBounds = errors.New("out of bounds")
-
-	// ErrVerify says that what was read back is not what was written.
-	ErrVerify = errors.New("read back another value")
-)
+// ErrBounds says that a value, or a key, is not one to set.
+var ErrBounds = errors.New("out of bounds")
 
 // A Range bounds a value, both ends included.
 type Range struct{ Min, Max int64 }
@@ -62,7 +56,8 @@ func Get(in Inside, s tcpq.Sysctl) (int64, error) {
 
 // Swap sets a value from one to another, which is within Bounds, and reads it
 // back. When it is no longer from it changes nothing and returns a
-// host.ChangedError, which is a host.ErrChanged.
+// host.ChangedError, which is a host.ErrChanged; a value that does not read back as
+// it was written is a host.ErrVerify.
 //
 // The kernel has no such operation: what somebody else writes between our read
 // and our write is lost. That are 4 us, 28 us in one of a hundred times [measured
@@ -97,7 +92,7 @@ func Restore(in Inside, s tcpq.Sysctl, from, to int64) error {
 	case err != nil:
 		return err
 	case have != to:
-		return fmt.Errorf("set %s to %d: have %d: %w", s, to, have, ErrVerify)
+		return fmt.Errorf("set %s to %d: have %d: %w", s, to, have, host.ErrVerify)
 	}
 	return nil
 }

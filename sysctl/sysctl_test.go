@@ -158,8 +158,8 @@ func TestKernelSwapReadsBack(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if err := sysctl.Swap(deaf{c}, tcpq.Somaxconn, from, from+1); !errors.Is(err, sysctl.ErrVerify) {
-			t.Errorf("Swap = %v, want %v", err, sysctl.ErrVerify)
+		if err := sysctl.Swap(deaf{c}, tcpq.Somaxconn, from, from+1); !errors.Is(err, host.ErrVerify) {
+			t.Errorf("Swap = %v, want %v", err, host.ErrVerify)
 		}
 	})
 }
