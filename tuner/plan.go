@@ -5,6 +5,7 @@
 package tuner
 
 import (
+	"slices"
 	"time"
 
 	"github.com/qtune/qtune/inspection"
@@ -23,10 +24,24 @@ type Plan struct {
 	BootID     string    `json:"bootID"`
 	Policy     string    `json:"policy,omitempty"` // name and hash of the policy file
 
-	Steps    []Step    `json:"steps"` // in the order in which they are done
+	Steps    []Step    `json:"steps"` // in the order in which they are done, no two of one value
 	Cost     Cost      `json:"cost"`
 	Refusals []Refusal `json:"refusals"` // what was wanted and is not done
 	Advice   []Advice  `json:"advice"`   // what only the application can do
+}
+
+// KindPlan is the kind of a Plan.
+const KindPlan = "Plan"
+
+// Empty reports whether there is nothing to do.
+func (p *Plan) Empty() bool { return len(p.Steps) == 0 }
+
+// FeltNow reports whether some running listener feels the plan at once. A larger
+// net.core.somaxconn alone is felt by none.
+func (p *Plan) FeltNow() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool {
+		return slices.ContainsFunc(s.Affects, func(a Affect) bool { return a.Now })
+	})
 }
 
 // A Kind says what a step changes.
@@ -86,7 +101,7 @@ type Socket struct {
 
 // An Affect says which running listener feels a step, and when.
 type Affect struct {
-	Listener string `json:"listener"` // ADDR[%DEV]:PORT
+	Listener string `json:"listener"` // ADDR[%DEV]:PORT; all members of a reuse-port group
 	Comm     string `json:"comm,omitempty"`
 	Now      bool   `json:"now"` // false: at its next listen(2)
 }
@@ -105,15 +120,15 @@ type Cost struct {
 	WorstWaitSecond float64 `json:"worstWaitSeconds,omitempty"` // that a connection may wait more for accept(2)
 }
 
-// A Refusal is a step that a guard rail forbids.
+// A Refusal is something that was wanted and is not in the plan.
 type Refusal struct {
-	Code     string   `json:"code"` // guard-rail, unsupported, excluded, shadowed, ...
+	Code     string   `json:"code"` // one of the codes below
 	Rail     string   `json:"rail,omitempty"`
 	Scope    Scope    `json:"scope"`
 	Key      string   `json:"key,omitempty"`
 	Listener *Socket  `json:"listener,omitempty"`
 	From     int64    `json:"from"`
-	To       int64    `json:"to"`
+	To       int64    `json:"to"` // as it was wanted
 	Limit    float64  `json:"limit"`
 	Actual   float64  `json:"actual"`
 	Unit     string   `json:"unit,omitempty"`
@@ -121,10 +136,22 @@ type Refusal struct {
 	WaysOut  []string `json:"waysOut,omitempty"`
 }
 
+// The codes of refusals. Of a rail they have Limit, Actual and Unit.
+const (
+	ByRail      = "guard-rail"    // Rail forbids it
+	Capped      = "capped"        // Rail forbids To: a smaller value is in the plan
+	NotTheQueue = "not-the-queue" // another limit is no remedy: Message says what is wrong
+	Excluded    = "excluded"      // the program is left alone
+	NoConsent   = "no-consent"    // nobody allowed that the running listener is resized
+	ByPolicy    = "policy"        // the policy does not cover the namespace
+	Unsupported = "unsupported"   // it cannot be done here
+	NotFound    = "not-found"     // no such namespace, listener or value
+)
+
 // An Advice is what the owner of a listener has to do himself.
 type Advice struct {
 	Scope    Scope  `json:"scope"`
-	Listener string `json:"listener"`
+	Listener string `json:"listener,omitempty"` // ADDR[%DEV]:PORT, absent when it is for the namespace
 	Comm     string `json:"comm,omitempty"`
 	Code     string `json:"code"` // of the finding
 	Text     string `json:"text"`

@@ -5,36 +5,112 @@
 package tuner
 
 import (
+	"cmp"
+	"slices"
+	"time"
+
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
 	"github.com/qtune/qtune/policy"
 	"github.com/qtune/qtune/tcpq"
 )
 
-// A Planner makes plans from what is known of a host.
+// A Planner makes plans from what is known of a host. It looks at nothing itself:
+// the same values give the same plan.
 type Planner struct {
 	Inspection *inspection.Inspection
 	Policy     *policy.Policy
 	Memory     host.Memory
+	BootID     string
+
+	// AtBoot returns who sets a key of the host's namespace at boot; nil when
+	// nobody looked.
+	AtBoot func(tcpq.Sysctl) []Setter
 
 	LiveResize    bool // running listeners may be resized
-	AllowDecrease bool
+	AllowDecrease bool // never for the loop
 	Person        bool // a person asks, not the loop: explicit values are not bound by the step of four
+
+	// Ages says how long namespaces have been there, by inode. The loop leaves
+	// young ones alone; one that is not named is old enough.
+	Ages map[uint64]time.Duration
 }
 
 // A Wish is a value that somebody asks for by name.
 type Wish struct {
 	Netns    uint64 // inode
 	Key      tcpq.Sysctl
-	Listener string // ADDR:PORT, instead of Key
+	Listener string // ADDR[%DEV]:PORT, instead of Key
 	To       int64
 }
 
 // Advised plans what the findings of the inspection recommend.
-func (p *Planner) Advised() *Plan { return nil }
+func (p *Planner) Advised() *Plan { return p.Advise(p.Inspection.Findings) }
 
-// Wished plans what was asked for by name.
-func (p *Planner) Wished([]Wish) *Plan { return nil }
+// Advise plans what some findings of the inspection recommend.
+func (p *Planner) Advise(findings []inspection.Finding) *Plan {
+	d := newDraft(p)
+	for i := range findings {
+		d.advise(&findings[i])
+	}
+	return d.finish()
+}
+
+// Wished plans what was asked for by name. What is there already, or better, is no
+// step.
+func (p *Planner) Wished(wishes []Wish) *Plan {
+	d := newDraft(p)
+	// A listener's limit depends on somaxconn, and what tcp_max_syn_backlog is
+	// good for on tcp_syncookies.
+	rank := func(w Wish) int {
+		switch {
+		case w.Listener != "":
+			return 2
+		case w.Key == tcpq.TCPSyncookies:
+			return 0
+		}
+		return 1
+	}
+	wishes = slices.Clone(wishes)
+	slices.SortStableFunc(wishes, func(a, b Wish) int { return cmp.Compare(rank(a), rank(b)) })
+	for _, w := range wishes {
+		d.wish(w)
+	}
+	return d.finish()
+}
 
 // Baseline plans what the policy wants at least in every namespace it covers.
-func (p *Planner) Baseline() *Plan { return nil }
+func (p *Planner) Baseline() *Plan {
+	d := newDraft(p)
+	if p.Policy.Baseline == 0 {
+		return d.finish()
+	}
+	for i := range p.Inspection.Namespaces {
+		s := d.spaces[p.Inspection.Namespaces[i].Inode]
+		if ok, _ := p.Policy.Covers(s.place); ok {
+			d.raise(s, tcpq.Somaxconn, p.Policy.Baseline, "the policy wants it at least")
+		}
+	}
+	return d.finish()
+}
+
+// Check says what of a plan is refused now: one that was saved may have been
+// changed, and the host has.
+func (p *Planner) Check(plan *Plan) []Refusal {
+	d := newDraft(p)
+	var asks []ask
+	for i := range plan.Steps {
+		if a, ok := d.askOf(&plan.Steps[i]); ok {
+			asks = append(asks, a)
+		}
+	}
+	for i := range asks {
+		if r := d.mayResize(&asks[i]); r != nil {
+			d.refuse(*r)
+		}
+	}
+	if r := d.broken(asks); r != nil {
+		d.refuse(*r)
+	}
+	return d.plan.Refusals
+}

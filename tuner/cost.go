@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package tuner
+
+import (
+	"cmp"
+
+	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/tcpq"
+)
+
+// idleBytes is what one more connection in an accept queue takes.
+const idleBytes = tcpq.RequestBytes + tcpq.ConnectionBytes
+
+// worstBytes is what it takes when its peer has sent all it may.
+func (d *draft) worstBytes() uint64 {
+	return idleBytes + cmp.Or(d.Memory.ReceiveWant, tcpq.ReceiveBytes)
+}
+
+// reach returns the limits that listeners may have once an ask is done: the one
+// that is resized at once, those that somaxconn cut down at their next listen(2).
+func (a *ask) reach() map[*inspection.Listener]int64 {
+	to := map[*inspection.Listener]int64{}
+	switch {
+	case a.kind == KindListen:
+		to[a.listener] = a.to
+	case a.key == tcpq.Somaxconn:
+		for _, l := range a.space.listeners {
+			if clamped(l, a.from) {
+				to[l] = a.to
+			}
+		}
+	}
+	return to
+}
+
+// clamped reports whether a larger somaxconn is what the listener would take.
+func clamped(l *inspection.Listener, somaxconn int64) bool {
+	return int64(l.AcceptQueue.Limit) >= somaxconn || l.LimitBoundBy == string(tcpq.BoundSomaxconnAtListen)
+}
+
+// aboveFree returns how much of a raise of a listener the rails count.
+func aboveFree(l *inspection.Listener, to int64) uint64 {
+	return uint64(max(0, to-max(int64(l.AcceptQueue.Limit), freeLimit)))
+}
+
+// adds returns how many connections above freeLimit the ask lets wait.
+func (d *draft) adds(a *ask) (connections uint64) {
+	for l, to := range a.reach() {
+		connections += aboveFree(l, to)
+	}
+	return connections
+}
+
+// above returns how many connections above freeLimit all steps so far and these
+// asks let wait. A listener that is named twice is counted once.
+func (d *draft) above(asks []ask) (connections uint64) {
+	to := map[*inspection.Listener]int64{}
+	for i := range asks {
+		for l, limit := range asks[i].reach() {
+			to[l] = max(to[l], limit)
+		}
+	}
+	for l, limit := range d.grown {
+		connections += aboveFree(l, max(limit, to[l]))
+		delete(to, l)
+	}
+	for l, limit := range to {
+		connections += aboveFree(l, limit)
+	}
+	return connections
+}
+
+// overMemory compares what asks take of an amount with what the policy gives them.
+func (d *draft) overMemory(a *ask, all []ask, each, of uint64, percent int) (limit, actual float64, broken bool) {
+	if d.adds(a) == 0 {
+		return 0, 0, false
+	}
+	limit = float64(of) * float64(percent) / 100
+	actual = float64(d.above(all)) * float64(each)
+	return limit, actual, actual > limit
+}
+
+// acceptRate returns how many connections a second the program was seen to accept.
+// It is known when the namespace has no other listener, and means something when
+// connections waited: else it is no more than what came.
+func (d *draft) acceptRate(s *space, l *inspection.Listener) (perSecond float64, known bool) {
+	opened, seconds := s.ns.Moved[tcpq.PassiveOpens.String()], d.Inspection.Window.Seconds
+	waited := l.AcceptQueue.Peak != nil && *l.AcceptQueue.Peak > 0
+	if len(s.listeners) != 1 || seconds == 0 || opened == 0 || !waited {
+		return 0, false
+	}
+	return float64(opened) / seconds, true
+}
+
+// cost returns what all steps may take.
+func (d *draft) cost() (c Cost) {
+	for l, to := range d.grown {
+		more := max(0, to-int64(l.AcceptQueue.Limit))
+		c.IdleBytes += uint64(more) * idleBytes
+		c.WorstBytes += uint64(more) * d.worstBytes()
+		if rate, known := d.acceptRate(d.spaces[l.Netns], l); known {
+			c.WorstWaitSecond = max(c.WorstWaitSecond, float64(more)/rate)
+		}
+	}
+	return c
+}

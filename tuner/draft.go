@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package tuner
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/policy"
+	"github.com/qtune/qtune/tcpq"
+)
+
+// A draft is a plan that is being made.
+type draft struct {
+	*Planner
+	plan   *Plan
+	spaces map[uint64]*space
+	asked  []ask                          // what the steps of the plan do
+	grown  map[*inspection.Listener]int64 // the limits that listeners may have then
+}
+
+// A space is a namespace and its listeners.
+type space struct {
+	ns        *inspection.Namespace
+	listeners []*inspection.Listener
+	scope     Scope
+	place     policy.Place
+}
+
+// An ask is one value that would be changed.
+type ask struct {
+	space    *space
+	kind     Kind
+	key      tcpq.Sysctl          // of KindSysctl
+	listener *inspection.Listener // of KindListen
+	from, to int64
+	named    bool // somebody asked for this value, it was not computed
+}
+
+func newDraft(p *Planner) *draft {
+	d := &draft{
+		Planner: p,
+		plan: &Plan{
+			APIVersion: APIVersion, Kind: KindPlan,
+			Created: p.Inspection.Time, Host: p.Inspection.Host.Name, BootID: p.BootID,
+			Policy: p.Policy.Revision(),
+			Steps:  []Step{}, Refusals: []Refusal{}, Advice: []Advice{},
+		},
+		spaces: map[uint64]*space{},
+		grown:  map[*inspection.Listener]int64{},
+	}
+	for i := range p.Inspection.Namespaces {
+		n := &p.Inspection.Namespaces[i]
+		d.spaces[n.Inode] = &space{
+			ns:    n,
+			scope: Scope{Netns: n.Inode, Cookie: n.Cookie, Host: n.Host, Name: n.Name, PID: n.PID},
+			place: policy.Place{Host: n.Host, Name: n.Name},
+		}
+	}
+	for i := range p.Inspection.Listeners {
+		l := &p.Inspection.Listeners[i]
+		if s := d.spaces[l.Netns]; s != nil {
+			s.listeners = append(s.listeners, l)
+			s.settle(l.Owner)
+		}
+	}
+	return d
+}
+
+// settle notes who lives in a namespace: all its processes are of one pod, and the
+// first container that is known names it for the policy.
+func (s *space) settle(o *inspection.Owner) {
+	if o == nil || s.ns.Host { // those of the host's are of many
+		return
+	}
+	if p := o.Pod; p != nil && s.scope.Pod == "" {
+		s.scope.Pod = p.UID
+		if p.Name != "" {
+			s.scope.Pod = p.Namespace + "/" + p.Name
+			s.place.Pod = s.scope.Pod
+		}
+	}
+	if c := o.Container; c != nil && s.place.Container == "" {
+		s.place.Container = c.Name
+	}
+}
+
+// live returns a setting of the namespace as it was read.
+func (s *space) live(key tcpq.Sysctl) (int64, bool) {
+	value, ok := s.ns.Sysctls[key.String()]
+	return value, ok
+}
+
+// value returns a setting as it will be after the steps so far.
+func (d *draft) value(s *space, key tcpq.Sysctl) (int64, bool) {
+	for i := range d.asked {
+		if a := &d.asked[i]; a.space == s && a.kind == KindSysctl && a.key == key {
+			return a.to, true
+		}
+	}
+	return s.live(key)
+}
+
+// same reports whether two asks are of one value.
+func (a *ask) same(b *ask) bool {
+	return a.space == b.space && a.kind == b.kind && a.key == b.key && a.listener == b.listener
+}
+
+// take puts an ask into the plan. Of two that want one value the larger is done,
+// and both say why.
+func (d *draft) take(a ask, why, code string) {
+	i := slices.IndexFunc(d.asked, func(b ask) bool { return a.same(&b) })
+	if i < 0 {
+		i = len(d.asked)
+		d.asked = append(d.asked, a)
+		d.plan.Steps = append(d.plan.Steps, a.step())
+	}
+	step := &d.plan.Steps[i]
+	if step.Why == "" || a.to > step.To {
+		step.Why = why
+	}
+	d.asked[i].to = max(d.asked[i].to, a.to)
+	step.To = d.asked[i].to
+	if code != "" && !slices.Contains(step.Findings, code) {
+		step.Findings = append(step.Findings, code)
+	}
+	for l, limit := range a.reach() {
+		d.grown[l] = max(d.grown[l], limit)
+	}
+}
+
+func (a *ask) step() Step {
+	s := Step{Kind: a.kind, Scope: a.space.scope, From: a.from, To: a.to}
+	if a.kind == KindListen {
+		s.Listener = socketOf(a.listener)
+	} else {
+		s.Key = a.key.String()
+	}
+	return s
+}
+
+func socketOf(l *inspection.Listener) *Socket {
+	s := &Socket{
+		Address: l.Address, Port: l.Port, Device: l.Device, Protocol: l.Protocol,
+		Inode: l.Inode, Cookie: l.Cookie,
+	}
+	if l.Owner != nil {
+		s.PIDs, s.Comm = l.Owner.PIDs, l.Owner.Comm
+	}
+	return s
+}
+
+// sysctlAsk returns the ask for a setting, and the refusal when it cannot be.
+func (d *draft) sysctlAsk(s *space, key tcpq.Sysctl, to int64, named bool) (ask, *Refusal) {
+	from, known := s.live(key)
+	a := ask{space: s, kind: KindSysctl, key: key, from: from, to: to, named: named}
+	switch {
+	case !slices.Contains(Settable(), key):
+		return a, a.refusal(Unsupported, fmt.Sprintf("qtune reads %s and never sets it", key))
+	case !known:
+		return a, a.refusal(NotFound, fmt.Sprintf("%s could not be read in this namespace: %s", key, cmp.Or(s.ns.Error, "this kernel does not show it there")))
+	case !s.ns.Host && slices.Contains(s.ns.HostWideSysctls, key.String()):
+		return a, a.refusal(Unsupported, fmt.Sprintf("%s is one value for the whole host on this kernel: ask for it in the host's namespace", key))
+	}
+	return a, nil
+}
+
+func listenAsk(s *space, l *inspection.Listener, to int64, named bool) ask {
+	return ask{space: s, kind: KindListen, listener: l, from: int64(l.AcceptQueue.Limit), to: to, named: named}
+}
+
+// Settable returns the settings that qtune changes; there will be no others.
+func Settable() []tcpq.Sysctl {
+	return []tcpq.Sysctl{tcpq.Somaxconn, tcpq.TCPMaxSynBacklog, tcpq.TCPSyncookies}
+}
+
+// refusal returns that the ask is refused.
+func (a *ask) refusal(code, message string) *Refusal {
+	r := &Refusal{Code: code, Scope: a.space.scope, From: a.from, To: a.to, Message: message}
+	if a.kind == KindListen {
+		r.Listener = socketOf(a.listener)
+	} else {
+		r.Key = a.key.String()
+	}
+	return r
+}
+
+// refuse notes a refusal, once: what is said of each member of a reuse-port group
+// is said of the first.
+func (d *draft) refuse(r Refusal) {
+	said := func(old Refusal) bool {
+		if old.Listener != nil && r.Listener != nil && old.Listener.Address == r.Listener.Address &&
+			old.Listener.Port == r.Listener.Port && old.Listener.Device == r.Listener.Device {
+			old.Listener = r.Listener
+		}
+		return reflect.DeepEqual(old, r)
+	}
+	if !slices.ContainsFunc(d.plan.Refusals, said) {
+		d.plan.Refusals = append(d.plan.Refusals, r)
+	}
+}
+
+// advice notes an advice, once.
+func (d *draft) advice(a Advice) {
+	if !slices.Contains(d.plan.Advice, a) {
+		d.plan.Advice = append(d.plan.Advice, a)
+	}
+}
+
+// finish completes the plan.
+func (d *draft) finish() *Plan {
+	for i := range d.plan.Steps {
+		d.plan.Steps[i].Affects = d.affects(&d.asked[i])
+		d.plan.Steps[i].SetBy = d.setBy(&d.asked[i])
+	}
+	d.plan.Cost = d.cost()
+	slices.SortStableFunc(d.plan.Steps, byOrder)
+	return d.plan
+}
+
+// byOrder orders steps as they are done: settings before the listeners that need
+// them, the host's namespace first.
+func byOrder(a, b Step) int {
+	return cmp.Or(
+		slices.Index(kinds, a.Kind)-slices.Index(kinds, b.Kind),
+		cmp.Compare(hostLast(b.Scope), hostLast(a.Scope)),
+		cmp.Compare(a.Scope.Netns, b.Scope.Netns),
+		cmp.Compare(a.Key, b.Key),
+		bySocket(a.Listener, b.Listener),
+	)
+}
+
+var kinds = []Kind{KindSysctl, KindListen, KindFile}
+
+func hostLast(s Scope) int {
+	if s.Host {
+		return 1
+	}
+	return 0
+}
+
+func bySocket(a, b *Socket) int {
+	if a == nil || b == nil {
+		return 0
+	}
+	return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Address, b.Address), cmp.Compare(a.Device, b.Device), cmp.Compare(a.Inode, b.Inode))
+}
