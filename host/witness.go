@@ -5,6 +5,7 @@
 package host
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -29,4 +30,26 @@ func (l *Live) Witness(pid int) (started, netns uint64, err error) {
 	}
 	_, netns, err = parseLink([]byte(link))
 	return started, netns, err
+}
+
+// Holders returns the processes that hold a socket, as far as they may be seen.
+func (l *Live) Holders(ctx context.Context, socket uint32) (pids []int, err error) {
+	all, err := l.Processes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	for _, p := range all {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		//nolint:errcheck // it may not be seen, or ended
+		l.Descriptors(p.PID, func(d Descriptor) bool {
+			if d.Netns || d.Inode != uint64(socket) {
+				return true
+			}
+			pids = append(pids, p.PID)
+			return false
+		})
+	}
+	return pids, nil
 }

@@ -5,9 +5,15 @@
 package tuner
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
+
+	"github.com/qtune/qtune/host"
+	"github.com/qtune/qtune/tcpq"
 )
 
 // ApplyOptions say how a plan is applied.
@@ -19,47 +25,222 @@ type ApplyOptions struct {
 	Why      string
 }
 
-// Apply does what a plan says.
-func (t *Tuner) Apply(_ context.Context, _ Now, _ *Plan, _ ApplyOptions) (*Transaction, error) {
-	return nil, errors.ErrUnsupported
+// Apply does what a plan says, in one transaction: the journal has it before the
+// kernel, all is read back, and a step that cannot be done undoes those before it.
+//
+// What fails before anything was written returns no transaction: [ErrBusy],
+// [ErrOpen], [ErrStale], [ErrSatisfied] or why it is impossible. What was begun and
+// failed is returned with the reason: [ErrVerify], [ErrConflict], or what host says
+// of permission and support; and [ErrIncomplete] when something could not be undone.
+func (t *Tuner) Apply(ctx context.Context, now Now, p *Plan, o ApplyOptions) (*Transaction, error) {
+	steps, err := wanted(p, now, o)
+	if err != nil {
+		return nil, err
+	}
+	s, err := t.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer s.end()
+	if s.bad != nil {
+		return nil, s.bad
+	}
+	if tx := s.open(); tx != nil {
+		return nil, fmt.Errorf("%w: %s: confirm it, roll it back or recover", ErrOpen, describe(tx))
+	}
+	tx := &Transaction{
+		Schema: schema, State: Prepared, Created: now.Moment, BootID: now.BootID,
+		Actor: o.Actor, Why: o.Why, Persist: o.Persist, Steps: steps,
+	}
+	if err := t.compare(ctx, tx); err != nil {
+		return nil, err
+	}
+	if o.Trial > 0 {
+		tx.Deadline = now.after(o.Trial)
+		tx.Guardian = o.Guardian
+	}
+	if tx.ID, err = newID(now.Wall, newest(s.all)); err != nil {
+		return nil, err
+	}
+	if err := s.journal.write(tx); err != nil {
+		return nil, fmt.Errorf("nothing was changed: %w", err)
+	}
+	t.at(faultPrepared)
+	return tx, t.do(ctx, now, s, tx)
 }
 
-// Confirm keeps what a trial changed.
-func (t *Tuner) Confirm(_ context.Context, _ Now, _ string) (*Transaction, error) {
-	return nil, errors.ErrUnsupported
+// newest returns the first of all.
+func newest(all []*Transaction) *Transaction {
+	if len(all) == 0 {
+		return nil
+	}
+	return all[0]
 }
 
-// Rollback undoes a transaction, a confirmed one too.
-func (t *Tuner) Rollback(_ context.Context, _ Now, _, _ string) (*Transaction, error) {
-	return nil, errors.ErrUnsupported
+// wanted returns the steps of a plan in the order in which they are done, or why
+// it is no plan for this host.
+func wanted(p *Plan, now Now, o ApplyOptions) ([]Step, error) {
+	if p.BootID != now.BootID {
+		return nil, fmt.Errorf("%w: it was made before the last reboot", ErrStale)
+	}
+	steps := make([]Step, 0, len(p.Steps)+1)
+	seen := map[valueKey]bool{}
+	for i := range p.Steps {
+		s := p.Steps[i]
+		if err := s.validate(); err != nil {
+			return nil, fmt.Errorf("step %d of the plan: %w", i+1, err)
+		}
+		if s.Kind == KindFile {
+			continue // follows from the others
+		}
+		if seen[s.value()] {
+			return nil, fmt.Errorf("step %d of the plan: %s is changed twice", i+1, &s)
+		}
+		seen[s.value()] = true
+		s.Outcome, s.Seen, s.Message = "", nil, ""
+		steps = append(steps, s)
+	}
+	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(a.Kind.rank(), b.Kind.rank()) })
+	if o.Persist {
+		steps = append(steps, bootSteps(steps)...)
+	}
+	return steps, nil
 }
 
-// Recover decides every open transaction that has to be: those past their
-// deadline, not finished or of another boot; with orphaned all of them.
-func (t *Tuner) Recover(_ context.Context, _ Now, _ bool) ([]*Transaction, error) {
-	return nil, errors.ErrUnsupported
+// rank orders steps: a listener's limit is cut down to somaxconn, which has to be
+// there before.
+func (k Kind) rank() int { return slices.Index([]Kind{KindSysctl, KindListen, KindFile}, k) }
+
+// compare reads the values a transaction starts from and drops the steps that
+// somebody has done already.
+func (t *Tuner) compare(ctx context.Context, tx *Transaction) error {
+	satisfied := map[*Step]bool{}
+	somaxconn := map[valueKey]int64{} // what steps make it
+	err := t.pass(ctx, tx.runtimeSteps(), func(s *Step, p place, err error) error {
+		var v int64
+		if err == nil {
+			v, err = p.read(s)
+		}
+		if s.Key == tcpq.Somaxconn.String() {
+			somaxconn[s.value()] = s.To
+		}
+		switch {
+		case errors.Is(err, host.ErrGone), errors.Is(err, host.ErrChanged):
+			return fmt.Errorf("%w: %w", ErrStale, err)
+		case err != nil:
+			return fmt.Errorf("read %s: %w", s, err)
+		case s.better(v):
+			satisfied[s] = true
+		case v != s.From:
+			return fmt.Errorf("%w: %s is %d and was %d when the plan was made: make another", ErrStale, s, v, s.From)
+		case s.Kind == KindListen && somaxconn[s.somaxconn()] < s.To:
+			if err := roomFor(p, s, s.To); err != nil {
+				return fmt.Errorf("%w: %s: %w", ErrStale, s, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var left []Step
+	for i := range tx.Steps {
+		if !satisfied[&tx.Steps[i]] {
+			left = append(left, tx.Steps[i])
+		}
+	}
+	tx.Steps = left
+	if len(tx.runtimeSteps()) == 0 {
+		return fmt.Errorf("%w: every value is what the plan wants, or better", ErrSatisfied)
+	}
+	return nil
 }
 
-// History returns the transactions of the journal, the newest first.
-func (t *Tuner) History() ([]*Transaction, error) { return nil, errors.ErrUnsupported }
-
-// A Drift is a confirmed step whose value is no longer ours.
-type Drift struct {
-	Transaction string `json:"transaction"`
-	Step        Step   `json:"step"` // with the value found in Seen
+// do carries a prepared transaction out.
+func (t *Tuner) do(ctx context.Context, now Now, s *session, tx *Transaction) error {
+	err := t.write(ctx, tx)
+	if err == nil {
+		err = t.verify(ctx, tx)
+	}
+	if err == nil && tx.all(Vanished) {
+		return errors.Join(fmt.Errorf("all that was to be changed is %w", host.ErrGone),
+			s.close(tx, now, Gone, "vanished meanwhile"))
+	}
+	if err == nil {
+		t.at(faultVerified)
+		if tx.Deadline == nil {
+			return errors.Join(t.keep(now, s, tx, "no trial"), s.journal.prune(s.all, now))
+		}
+		tx.State = Applied
+		err = s.journal.write(tx)
+	}
+	if err != nil {
+		return t.fail(ctx, now, s, tx, err)
+	}
+	t.at(faultApplied)
+	return s.journal.prune(s.all, now)
 }
 
-// Drift reads back what was confirmed.
-func (t *Tuner) Drift(_ context.Context, _ Now) ([]Drift, error) { return nil, errors.ErrUnsupported }
-
-// A Permission says whether a step would be allowed, without doing it.
-type Permission struct {
-	Step    Step   `json:"step"`
-	Allowed bool   `json:"allowed"`
-	Message string `json:"message,omitempty"` // what is missing
+// write does the steps. What has vanished needs nothing done.
+func (t *Tuner) write(ctx context.Context, tx *Transaction) error {
+	return t.pass(ctx, tx.runtimeSteps(), func(s *Step, p place, err error) error {
+		if err == nil {
+			err = t.set(p, s, s.From, s.To)
+		}
+		switch {
+		case errors.Is(err, host.ErrGone):
+			s.Outcome, s.Message = Vanished, err.Error()
+			return nil
+		case err != nil:
+			s.Message = err.Error()
+			return fmt.Errorf("set %s from %d to %d: %w", s, s.From, s.To, err)
+		}
+		s.Outcome = Done
+		t.at(faultWritten)
+		return nil
+	})
 }
 
-// Probe asks the kernel what of a plan it would allow.
-func (t *Tuner) Probe(_ context.Context, _ *Plan) ([]Permission, error) {
-	return nil, errors.ErrUnsupported
+// verify reads everything back, from new files and new answers of the kernel.
+func (t *Tuner) verify(ctx context.Context, tx *Transaction) error {
+	return t.pass(ctx, tx.runtimeSteps(), func(s *Step, p place, err error) error {
+		if s.Outcome == Vanished {
+			return nil
+		}
+		var v int64
+		if err == nil {
+			v, err = p.read(s)
+		}
+		switch {
+		case errors.Is(err, host.ErrGone):
+			s.Outcome, s.Message = Vanished, err.Error()
+		case err != nil:
+			return fmt.Errorf("read %s back: %w", s, err)
+		case v != s.To:
+			return fmt.Errorf("%s is %d right after it was set to %d: %w", s, v, s.To, errReadBack)
+		}
+		return nil
+	})
+}
+
+// errReadBack says that a value is not what was written.
+var errReadBack = errors.New("it did not stay")
+
+// fail undoes what was begun.
+func (t *Tuner) fail(ctx context.Context, now Now, s *session, tx *Transaction, cause error) error {
+	undone := t.undo(ctx, now, s, tx, Failed, cause.Error())
+	switch {
+	case tx.State == Conflict: // undone says so
+	case errors.Is(cause, host.ErrPermission), errors.Is(cause, host.ErrUnsupported), errors.Is(cause, host.ErrAbsent):
+	case errors.Is(cause, host.ErrChanged), errors.Is(cause, host.ErrShrinks):
+		cause = fmt.Errorf("%w: %w", ErrConflict, cause)
+	case !errors.Is(undone, ErrIncomplete):
+		cause = fmt.Errorf("%w: %w", ErrVerify, cause)
+	}
+	return errors.Join(cause, undone)
+}
+
+// all reports whether every runtime step ended so.
+func (tx *Transaction) all(o Outcome) bool {
+	return !slices.ContainsFunc(tx.runtimeSteps(), func(s *Step) bool { return s.Outcome != o })
 }

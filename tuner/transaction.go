@@ -101,4 +101,7 @@ var (
 	ErrVerify     = errors.New("not verified, rolled back")
 	ErrIncomplete = errors.New("rolled back in part")
 	ErrUnknown    = errors.New("no such transaction")
+	ErrLate       = errors.New("the trial is over")
+	ErrSatisfied  = errors.New("nothing to do")      // every value is what the plan wants, or better
+	ErrClosed     = errors.New("it is undone already") // or never was in force
 )

@@ -32,11 +32,21 @@ type Options struct {
 	Log  *slog.Logger
 }
 
-// A Tuner changes one host.
+// A Tuner changes one host. Several may be at it, in one process or in many: the
+// lock orders them.
 type Tuner struct {
-	live *host.Live
-	opts Options
+	kernel kernel
+	opts   Options
+
+	// fault is called where the machine could stop. It is nil outside tests,
+	// which stop there.
+	fault func(fault)
 }
 
 // New returns the tuner of this machine.
-func New(live *host.Live, o Options) *Tuner { return &Tuner{live: live, opts: o} }
+func New(live *host.Live, o Options) *Tuner {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Tuner{kernel: &liveKernel{live: live}, opts: o}
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package tuner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/qtune/qtune/host"
+)
+
+// A finding is the namespace of a scope, or why there is none.
+type finding struct {
+	ns  *host.Namespace
+	err error
+}
+
+// find finds the namespace of each scope, as it can be entered now.
+func (k *liveKernel) find(ctx context.Context, all []Scope) ([]finding, error) {
+	search := host.Search{Host: !slices.ContainsFunc(all, func(s Scope) bool { return !s.Host })}
+	found, err := k.live.Namespaces(ctx, search)
+	if err != nil {
+		return nil, fmt.Errorf("find network namespaces: %w", err)
+	}
+	byInode := index(found)
+	hidden := func(s Scope) bool { return byInode[s.Netns] == nil && s.PID == 0 && s.Name == "" }
+	if !search.Host && slices.ContainsFunc(all, hidden) {
+		search.Deep = true // it never had a process or a mount, only descriptors
+		if found, err = k.live.Namespaces(ctx, search); err != nil {
+			return nil, fmt.Errorf("find network namespaces: %w", err)
+		}
+		byInode = index(found)
+	}
+	findings := make([]finding, len(all))
+	for i := range all {
+		ns := byInode[all[i].Netns]
+		if ns == nil {
+			findings[i].err = notFound(&all[i], &found)
+			continue
+		}
+		one := *ns // its cookie is that of the scope, whoever else has this number
+		findings[i].ns = &one
+		findings[i].err = k.identify(&all[i], &one)
+	}
+	return findings, nil
+}
+
+func index(found host.Found) map[uint64]*host.Namespace {
+	all := make(map[uint64]*host.Namespace, len(found.Namespaces))
+	for _, ns := range found.Namespaces {
+		all[ns.Inode] = ns
+	}
+	return all
+}
+
+// notFound says whether a namespace is gone or only hidden from here.
+func notFound(s *Scope, found *host.Found) error {
+	c := found.Coverage
+	mounted := s.Name != "" // and would be found by that, whatever processes are seen
+	if !c.Listns && (c.ProcessesDenied > 0 || c.ProcessesHidden || c.MountsDenied > 0 || c.OwnPIDNamespace && !mounted) {
+		return fmt.Errorf("net:[%d] was not found, but not all processes may be looked into: %w", s.Netns, host.ErrPermission)
+	}
+	return fmt.Errorf("net:[%d] is %w", s.Netns, host.ErrGone)
+}
+
+// identify makes sure that a namespace is that of the scope and not its successor
+// under the same number: at the visit by the cookie, else here by the witness.
+func (k *liveKernel) identify(s *Scope, ns *host.Namespace) error {
+	if s.Pod != "" && !s.Host && ns.Host {
+		return fmt.Errorf("net:[%d] is the host's now, not that of pod %s: %w", s.Netns, s.Pod, host.ErrChanged)
+	}
+	cookie, err := s.cookie()
+	if err != nil {
+		return err
+	}
+	if cookie != 0 {
+		ns.Cookie = cookie
+		return nil
+	}
+	if s.Host && ns.Host {
+		return nil // it is as old as the boot
+	}
+	if s.PID == 0 {
+		return fmt.Errorf("net:[%d] has no cookie and no process that stands witness: %w", s.Netns, host.ErrGone)
+	}
+	started, inode, err := k.live.Witness(s.PID)
+	if err != nil || started != s.PIDStarted || inode != s.Netns {
+		return fmt.Errorf("net:[%d]: process %d, its witness, is %w", s.Netns, s.PID, host.ErrGone)
+	}
+	return nil
+}

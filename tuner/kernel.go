@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package tuner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/qtune/qtune/collector/inetdiag"
+	"github.com/qtune/qtune/host"
+	"github.com/qtune/qtune/sysctl"
+)
+
+// A kernel is where steps are done.
+type kernel interface {
+	// visit enters the namespace of each scope in turn and lets look work there;
+	// err says why it could not be entered, host.ErrGone that there is none any
+	// more.
+	visit(ctx context.Context, all []Scope, look func(i int, p place, err error)) error
+}
+
+// A place is a namespace that is being visited.
+type place interface {
+	read(*Step) (int64, error)
+	write(s *Step, from, to int64) error // host.ErrChanged when it is not from
+}
+
+// liveKernel is that of this machine.
+type liveKernel struct{ live *host.Live }
+
+func (k *liveKernel) visit(ctx context.Context, all []Scope, look func(int, place, error)) error {
+	found, err := k.find(ctx, all)
+	if err != nil {
+		return err
+	}
+	at := make(map[*host.Namespace]int, len(all))
+	var known []*host.Namespace
+	for i := range all {
+		if found[i].err != nil {
+			look(i, nil, found[i].err)
+			continue
+		}
+		at[found[i].ns] = i
+		known = append(known, found[i].ns)
+	}
+	return k.live.Change(ctx, known, func(ns *host.Namespace, in host.Changeable, err error) {
+		if err != nil {
+			look(at[ns], nil, err)
+			return
+		}
+		look(at[ns], &livePlace{ctx: ctx, live: k.live, in: in}, nil)
+	})
+}
+
+// livePlace is a namespace of this machine.
+type livePlace struct {
+	ctx       context.Context //nolint:containedctx // that of the visit
+	live      *host.Live
+	in        host.Changeable
+	listeners map[uint64]inetdiag.Socket // by cookie; nil: not known, or not any more
+}
+
+func (p *livePlace) read(s *Step) (int64, error) {
+	if s.Kind == KindListen {
+		l, err := p.listener(s)
+		return int64(l.WQueue), err
+	}
+	key, err := sysctlOf(s.Key)
+	if err != nil {
+		return 0, err
+	}
+	return sysctl.Get(p.in, key)
+}
+
+func (p *livePlace) write(s *Step, from, to int64) error {
+	if s.Kind == KindListen {
+		return p.relisten(s, uint32(from), uint32(to))
+	}
+	key, err := sysctlOf(s.Key)
+	if err != nil {
+		return err
+	}
+	if to == s.From { // whoever set that may have had no bounds
+		return sysctl.Restore(p.in, key, from, to)
+	}
+	return sysctl.Swap(p.in, key, from, to)
+}
+
+// relisten resizes the listener of a step.
+func (p *livePlace) relisten(s *Step, from, to uint32) error {
+	socket, err := p.socket(s)
+	if err != nil {
+		return err
+	}
+	p.listeners = nil
+	err = p.in.Relisten(socket, from, to)
+	if !errors.Is(err, host.ErrGone) && !errors.Is(err, host.ErrAbsent) {
+		return err
+	}
+	// Those that held it are gone. It need not be: others may hold it now.
+	if socket, err = p.socket(s); err != nil {
+		return err
+	}
+	p.listeners = nil
+	if socket.PIDs, err = p.live.Holders(p.ctx, socket.Inode); err != nil {
+		return err
+	}
+	if err = p.in.Relisten(socket, from, to); errors.Is(err, host.ErrGone) {
+		return fmt.Errorf("listener %s is there, but who holds it was not found: %w", s.Listener.Name(), host.ErrPermission)
+	}
+	return err
+}
+
+// socket returns the listener of a step as host wants to know it.
+func (p *livePlace) socket(s *Step) (*host.Socket, error) {
+	l, err := p.listener(s)
+	return &host.Socket{
+		PIDs:   s.Listener.PIDs,
+		Inode:  l.Inode,
+		Cookie: l.Cookie,
+		Addr:   l.LocalAddr(),
+		Port:   l.Port,
+		MPTCP:  l.Has(inetdiag.MPTCP),
+	}, err
+}
+
+// listener finds the listener of a step. A program that was started again has
+// another, under another cookie.
+func (p *livePlace) listener(s *Step) (inetdiag.Socket, error) {
+	_, cookie, err := s.Listener.parse()
+	if err != nil {
+		return inetdiag.Socket{}, err
+	}
+	if p.listeners == nil {
+		if p.listeners, err = dump(p.in); err != nil {
+			return inetdiag.Socket{}, fmt.Errorf("list the listeners of net:[%d]: %w", s.Scope.Netns, err)
+		}
+	}
+	l, ok := p.listeners[cookie]
+	if !ok || l.Inode != s.Listener.Inode {
+		return l, fmt.Errorf("listener %s: %w", s.Listener.Name(), host.ErrGone)
+	}
+	return l, nil
+}
+
+// maxDumps is how often a dump is tried that the kernel's table changed under.
+const maxDumps = 5
+
+// dump returns every listener of the namespace by its cookie.
+func dump(in host.Inside) (map[uint64]inetdiag.Socket, error) {
+	var d inetdiag.Dump
+	err := inetdiag.ErrInterrupted
+	for seq := uint32(1); seq <= maxDumps && errors.Is(err, inetdiag.ErrInterrupted); seq++ {
+		d.Reset(seq)
+		err = in.Dump(host.ListenDump, inetdiag.Request(seq, inetdiag.ExtInfo|inetdiag.ExtSkMemInfo, inetdiag.Listen), d.Add)
+	}
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[uint64]inetdiag.Socket, len(d.Sockets))
+	for _, s := range d.Sockets {
+		all[s.Cookie] = s
+	}
+	return all, nil
+}
