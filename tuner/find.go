@@ -56,12 +56,24 @@ func index(found host.Found) map[uint64]*host.Namespace {
 	return all
 }
 
-// notFound says whether a namespace is gone or only hidden from here.
+// notFound says whether a namespace is gone, or only not to be seen from here: who
+// recovers may see less than who applied.
 func notFound(s *Scope, found *host.Found) error {
-	c := found.Coverage
-	mounted := s.Name != "" // and would be found by that, whatever processes are seen
-	if !c.Listns && (c.ProcessesDenied > 0 || c.ProcessesHidden || c.MountsDenied > 0 || c.OwnPIDNamespace && !mounted) {
-		return fmt.Errorf("net:[%d] was not found, but not all processes may be looked into: %w", s.Netns, host.ErrPermission)
+	c := &found.Coverage
+	var hidden bool
+	switch {
+	case c.Listns: // the kernel itself named them all
+	case s.Name != "": // it had a mount, which would be found
+		hidden = c.MountsDenied > 0
+	case c.OwnPIDNamespace || c.ProcessesHidden:
+		hidden = true
+	case s.PID != 0: // it had a process
+		hidden = slices.Contains(found.Processes, host.Process{PID: s.PID, Denied: true})
+	default: // it had only descriptors
+		hidden = c.DescriptorsDenied > 0
+	}
+	if hidden {
+		return fmt.Errorf("net:[%d] was not found, and not all may be looked into from here: %w", s.Netns, host.ErrPermission)
 	}
 	return fmt.Errorf("net:[%d] is %w", s.Netns, host.ErrGone)
 }
