@@ -33,7 +33,7 @@ type ApplyOptions struct {
 // failed is returned with the reason: [ErrVerify], [ErrConflict], or what host says
 // of permission and support; and [ErrIncomplete] when something could not be undone.
 func (t *Tuner) Apply(ctx context.Context, now Now, p *Plan, o ApplyOptions) (*Transaction, error) {
-	steps, err := wanted(p, now, o)
+	steps, err := wanted(p, now)
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +62,11 @@ func (t *Tuner) Apply(ctx context.Context, now Now, p *Plan, o ApplyOptions) (*T
 	if tx.ID, err = newID(now.Wall, newest(s.all)); err != nil {
 		return nil, err
 	}
+	if o.Persist {
+		if err := t.planBoot(tx); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.journal.write(tx); err != nil {
 		return nil, fmt.Errorf("nothing was changed: %w", err)
 	}
@@ -79,11 +84,11 @@ func newest(all []*Transaction) *Transaction {
 
 // wanted returns the steps of a plan in the order in which they are done, or why
 // it is no plan for this host.
-func wanted(p *Plan, now Now, o ApplyOptions) ([]Step, error) {
+func wanted(p *Plan, now Now) ([]Step, error) {
 	if p.BootID != now.BootID {
 		return nil, fmt.Errorf("%w: it was made before the last reboot", ErrStale)
 	}
-	steps := make([]Step, 0, len(p.Steps)+1)
+	steps := make([]Step, 0, len(p.Steps))
 	seen := map[valueKey]bool{}
 	for i := range p.Steps {
 		s := p.Steps[i]
@@ -101,9 +106,6 @@ func wanted(p *Plan, now Now, o ApplyOptions) ([]Step, error) {
 		steps = append(steps, s)
 	}
 	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(a.Kind.rank(), b.Kind.rank()) })
-	if o.Persist {
-		steps = append(steps, bootSteps(steps)...)
-	}
 	return steps, nil
 }
 

@@ -38,7 +38,7 @@ func (t *Tuner) confirm(ctx context.Context, now Now, s *session, tx *Transactio
 	}
 	if reason := tx.overdue(now); reason != "" {
 		return errors.Join(fmt.Errorf("transaction %s: %w (%s), it was undone", tx.ID, ErrLate, reason),
-			t.end(ctx, now, s, tx, reason))
+			t.undo(ctx, now, s, tx, RolledBack, reason))
 	}
 	switch kept, err := t.inspect(ctx, tx); {
 	case err != nil:

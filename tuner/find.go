@@ -43,7 +43,7 @@ func (k *liveKernel) find(ctx context.Context, all []Scope) ([]finding, error) {
 		}
 		one := *ns // its cookie is that of the scope, whoever else has this number
 		findings[i].ns = &one
-		findings[i].err = k.identify(&all[i], &one)
+		findings[i].err = k.identify(&all[i], &one, &found)
 	}
 	return findings, nil
 }
@@ -80,7 +80,7 @@ func notFound(s *Scope, found *host.Found) error {
 
 // identify makes sure that a namespace is that of the scope and not its successor
 // under the same number: at the visit by the cookie, else here by the witness.
-func (k *liveKernel) identify(s *Scope, ns *host.Namespace) error {
+func (k *liveKernel) identify(s *Scope, ns *host.Namespace, found *host.Found) error {
 	if s.Pod != "" && !s.Host && ns.Host {
 		return fmt.Errorf("net:[%d] is the host's now, not that of pod %s: %w", s.Netns, s.Pod, host.ErrChanged)
 	}
@@ -95,12 +95,8 @@ func (k *liveKernel) identify(s *Scope, ns *host.Namespace) error {
 	if s.Host && ns.Host {
 		return nil // it is as old as the boot
 	}
-	if s.PID == 0 {
-		return fmt.Errorf("net:[%d] has no cookie and no process that stands witness: %w", s.Netns, host.ErrGone)
-	}
-	started, inode, err := k.live.Witness(s.PID)
-	if err != nil || started != s.PIDStarted || inode != s.Netns {
-		return fmt.Errorf("net:[%d]: process %d, its witness, is %w", s.Netns, s.PID, host.ErrGone)
+	if !k.witnesses(s, found) {
+		return fmt.Errorf("net:[%d]: it has no cookie, and process %d, its witness, is %w", s.Netns, s.PID, host.ErrGone)
 	}
 	return nil
 }

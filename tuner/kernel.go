@@ -26,6 +26,7 @@ type kernel interface {
 type place interface {
 	read(*Step) (int64, error)
 	write(s *Step, from, to int64) error // host.ErrChanged when it is not from
+	may(*Step) error                     // would write be allowed?
 }
 
 // liveKernel is that of this machine.
@@ -51,14 +52,14 @@ func (k *liveKernel) visit(ctx context.Context, all []Scope, look func(int, plac
 			look(at[ns], nil, err)
 			return
 		}
-		look(at[ns], &livePlace{ctx: ctx, live: k.live, in: in}, nil)
+		look(at[ns], &livePlace{ctx: ctx, kernel: k, in: in}, nil)
 	})
 }
 
 // livePlace is a namespace of this machine.
 type livePlace struct {
 	ctx       context.Context //nolint:containedctx // that of the visit
-	live      *host.Live
+	kernel    *liveKernel
 	in        host.Changeable
 	listeners map[uint64]inetdiag.Socket // by cookie; nil: not known, or not any more
 }
@@ -105,7 +106,7 @@ func (p *livePlace) relisten(s *Step, from, to uint32) error {
 		return err
 	}
 	p.listeners = nil
-	if socket.PIDs, err = p.live.Holders(p.ctx, socket.Inode); err != nil {
+	if socket.PIDs, err = p.kernel.holders(p.ctx, socket.Inode); err != nil {
 		return err
 	}
 	if err = p.in.Relisten(socket, from, to); errors.Is(err, host.ErrGone) {

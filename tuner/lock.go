@@ -66,7 +66,7 @@ func (l *lock) sign() error {
 // holder says who holds a lock, as far as its file tells.
 func holder(f io.ReaderAt) string {
 	var buf [32]byte
-	n, _ := f.ReadAt(buf[:], 0) //nolint:errcheck // it ends early
+	n, _ := f.ReadAt(buf[:], 0)
 	pid, err := strconv.Atoi(string(bytes.TrimSpace(buf[:n])))
 	if err != nil {
 		return "a process that did not say which"

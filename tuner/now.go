@@ -5,29 +5,18 @@
 package tuner
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/qtune/qtune/host"
 )
 
-// Now reads the clocks and which boot this is.
-func (t *Tuner) Now() (Now, error) {
-	id, err := os.ReadFile(filepath.Join(t.opts.Root, "/proc/sys/kernel/random/boot_id"))
+// Present reads the clocks of a host, and which boot this is.
+func Present(live *host.Live) (Now, error) {
+	id, err := live.BootID()
 	if err != nil {
-		return Now{}, fmt.Errorf("read which boot this is: %w", err)
+		return Now{}, err
 	}
-	var boot unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot); err != nil {
-		return Now{}, fmt.Errorf("read the boot clock: %w", err)
-	}
-	return Now{
-		Moment: Moment{Wall: time.Now().UTC().Round(0), Boot: time.Duration(boot.Nano())},
-		BootID: strings.TrimSpace(string(id)),
-	}, nil
+	return Now{Moment: Moment{Wall: time.Now().UTC().Round(0), Boot: host.Boottime()}, BootID: id}, nil
 }
 
 // after returns the moment this much later.

@@ -66,4 +66,3 @@ func (tx *Transaction) undoSteps() []*Step {
 	slices.Reverse(all)
 	return all
 }
-

@@ -74,7 +74,7 @@ func decode(b []byte) (*Transaction, error) {
 	if err := d.Decode(&r); err != nil {
 		return nil, fmt.Errorf("%w: %w", errBadRecord, err)
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // Token returns it bare
+	if _, err := d.Token(); err != io.EOF {
 		return nil, fmt.Errorf("%w: something follows it", errBadRecord)
 	}
 	if err := r.validate(); err != nil {

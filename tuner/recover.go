@@ -45,7 +45,7 @@ func (t *Tuner) decide(ctx context.Context, now Now, s *session, tx *Transaction
 		reason = reasonOrphaned
 	}
 	if reason != "" {
-		return true, t.end(ctx, now, s, tx, reason)
+		return true, t.undo(ctx, now, s, tx, RolledBack, reason)
 	}
 	switch kept, err := t.inspect(ctx, tx); {
 	case err != nil:

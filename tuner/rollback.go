@@ -53,21 +53,7 @@ func (t *Tuner) rollback(ctx context.Context, now Now, s *session, tx *Transacti
 			return fmt.Errorf("nothing was changed: %w", err)
 		}
 	}
-	return t.end(ctx, now, s, tx, reason)
-}
-
-// end undoes an open transaction. What another boot changed is gone by itself.
-func (t *Tuner) end(ctx context.Context, now Now, s *session, tx *Transaction, reason string) error {
-	if tx.BootID == now.BootID {
-		return t.undo(ctx, now, s, tx, RolledBack, reason)
-	}
-	for _, step := range tx.runtimeSteps() {
-		step.Outcome, step.Message = Vanished, "with the boot it was set in"
-	}
-	if err := t.undoBoot(s, tx); err != nil {
-		return err
-	}
-	return s.close(tx, now, RolledBack, reasonReboot)
+	return t.undo(ctx, now, s, tx, RolledBack, reason)
 }
 
 // overdue says why an open transaction has to be undone, "" when it has not.

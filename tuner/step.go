@@ -65,7 +65,10 @@ func (s *Step) validate() error {
 // String says what the step is about, without its values.
 func (s *Step) String() string {
 	what := s.Key
-	if s.Kind == KindListen {
+	switch s.Kind {
+	case KindFile:
+		return s.Key
+	case KindListen:
 		what = "listener " + s.Listener.Name()
 	}
 	return fmt.Sprintf("%s of net:[%d]", what, s.Scope.Netns)

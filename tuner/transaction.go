@@ -68,6 +68,8 @@ type Transaction struct {
 	Guardian Guardian `json:"guardian,omitempty"`
 	Persist  bool     `json:"persist,omitempty"`
 	Steps    []Step   `json:"steps"`
+
+	Boot *BootFile `json:"boot,omitempty"` // of a step of KindFile
 }
 
 // A Moment is a point in time by the clock on the wall and by the one that counts
@@ -102,6 +104,6 @@ var (
 	ErrIncomplete = errors.New("rolled back in part")
 	ErrUnknown    = errors.New("no such transaction")
 	ErrLate       = errors.New("the trial is over")
-	ErrSatisfied  = errors.New("nothing to do")      // every value is what the plan wants, or better
+	ErrSatisfied  = errors.New("nothing to do")        // every value is what the plan wants, or better
 	ErrClosed     = errors.New("it is undone already") // or never was in force
 )

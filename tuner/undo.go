@@ -20,38 +20,46 @@ import (
 // It is not to be interrupted: whoever asks for it has good reasons.
 func (t *Tuner) undo(ctx context.Context, now Now, s *session, tx *Transaction, state State, reason string) error {
 	t.at(faultUndoing)
-	before := make(map[*Step]Outcome, len(tx.Steps))
-	for i := range tx.Steps {
-		step := &tx.Steps[i]
-		before[step], step.Outcome = step.Outcome, ""
-	}
-	failed := t.pass(context.WithoutCancel(ctx), tx.undoSteps(), func(step *Step, p place, err error) error {
-		t.undoStep(p, step, before[step], err)
-		t.at(faultUndone)
-		return nil
-	})
-	for _, step := range tx.undoSteps() {
-		if step.Outcome == "" { // no namespace could be visited at all
-			step.Outcome, step.Message = Unknown, fmt.Sprint(failed)
+	if tx.BootID == now.BootID {
+		t.undoValues(context.WithoutCancel(ctx), tx)
+	} else { // they are gone by themselves
+		for _, step := range tx.runtimeSteps() {
+			step.Outcome, step.Message = Vanished, "with the boot it was set in"
 		}
+		reason = reasonReboot
 	}
-	if err := t.undoBoot(s, tx); err != nil {
-		failed = errors.Join(failed, err)
-	}
+	t.undoBoot(tx)
 	t.at(faultClosing)
 	if tx.has(Unknown) {
 		tx.Reason = "could not be undone in full, asked for because of: " + reason
 		return errors.Join(tx.complaint(ErrIncomplete, Unknown), s.journal.write(tx))
 	}
-	var complaint error
-	switch {
-	case tx.has(Foreign) || tx.has(LeftHigh):
-		state = Conflict
-		complaint = tx.complaint(ErrConflict, Foreign, LeftHigh)
-	case tx.all(Vanished):
+	if tx.has(Foreign) || tx.has(LeftHigh) {
+		return errors.Join(tx.complaint(ErrConflict, Foreign, LeftHigh), s.close(tx, now, Conflict, reason))
+	}
+	if tx.all(Vanished) && reason != reasonReboot {
 		state = Gone
 	}
-	return errors.Join(complaint, s.close(tx, now, state, reason))
+	return s.close(tx, now, state, reason)
+}
+
+// undoValues gives every value that is ours its old one back.
+func (t *Tuner) undoValues(ctx context.Context, tx *Transaction) {
+	steps := tx.undoSteps()
+	before := make(map[*Step]Outcome, len(steps))
+	for _, s := range steps {
+		before[s], s.Outcome = s.Outcome, ""
+	}
+	err := t.pass(ctx, steps, func(s *Step, p place, err error) error {
+		t.undoStep(p, s, before[s], err)
+		t.at(faultUndone)
+		return nil
+	})
+	for _, s := range steps {
+		if s.Outcome == "" { // no namespace could be visited at all
+			s.Outcome, s.Message = Unknown, fmt.Sprint(err)
+		}
+	}
 }
 
 // undoStep gives one value back its old one, if it is ours.
@@ -114,7 +122,11 @@ func (tx *Transaction) complaint(what error, outcomes ...Outcome) error {
 	for i := range tx.Steps {
 		s := &tx.Steps[i]
 		for _, o := range outcomes {
-			if s.Outcome == o {
+			switch {
+			case s.Outcome != o:
+			case s.Kind == KindFile:
+				list = append(list, s.Message)
+			default:
 				list = append(list, fmt.Sprintf("%s was to go back from %d to %d: %s", s, s.To, s.From, s.Message))
 			}
 		}
