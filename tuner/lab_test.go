@@ -5,6 +5,7 @@ package tuner
 import (
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -15,6 +16,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if job := os.Getenv(crashVariable); job != "" {
+		fmt.Fprintln(os.Stderr, crashHere(job))
+		os.Exit(1)
+	}
 	lab.Main(m)
 }
 

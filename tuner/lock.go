@@ -29,7 +29,7 @@ func take(path string) (*lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}
-	if err := flock(f); err != nil {
+	if err := flock(f, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		defer f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%w: %s has %s; it holds it for the moment of a change", ErrBusy, holder(f), path)
@@ -45,9 +45,9 @@ func take(path string) (*lock, error) {
 }
 
 // flock makes the system call until no signal interrupts it.
-func flock(f *os.File) error {
+func flock(f *os.File, how int) error {
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(int(f.Fd()), how)
 		if !errors.Is(err, unix.EINTR) {
 			return err
 		}
@@ -74,5 +74,9 @@ func holder(f io.ReaderAt) string {
 	return "process " + strconv.Itoa(pid)
 }
 
-// release gives the lock back.
-func (l *lock) release() { l.file.Close() }
+// release gives the lock back. To close the file is not enough: while this process
+// starts another one, that has the file, too.
+func (l *lock) release() {
+	flock(l.file, unix.LOCK_UN) //nolint:errcheck // of a lock that is held
+	l.file.Close()
+}

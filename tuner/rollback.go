@@ -5,6 +5,7 @@
 package tuner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ func (tx *Transaction) overdue(now Now) string {
 	case tx.BootID != now.BootID:
 		return reasonReboot
 	case tx.State == Prepared:
-		return reasonUnfinished
+		return cmp.Or(tx.Reason, reasonUnfinished)
 	case now.Boot >= tx.Deadline.Boot:
 		return reasonDeadline
 	}

@@ -19,6 +19,11 @@ import (
 //
 // It is not to be interrupted: whoever asks for it has good reasons.
 func (t *Tuner) undo(ctx context.Context, now Now, s *session, tx *Transaction, state State, reason string) error {
+	var unrecorded error
+	if tx.State == Applied { // who is stopped in between has to know that it is not a trial any more
+		tx.State, tx.Reason = Prepared, reason
+		unrecorded = s.journal.write(tx) // no reason to leave it: its deadline would say the same
+	}
 	t.at(faultUndoing)
 	if tx.BootID == now.BootID {
 		t.undoValues(context.WithoutCancel(ctx), tx)
@@ -31,8 +36,8 @@ func (t *Tuner) undo(ctx context.Context, now Now, s *session, tx *Transaction, 
 	t.undoBoot(tx)
 	t.at(faultClosing)
 	if tx.has(Unknown) {
-		tx.Reason = "could not be undone in full, asked for because of: " + reason
-		return errors.Join(tx.complaint(ErrIncomplete, Unknown), s.journal.write(tx))
+		tx.Reason = reason
+		return errors.Join(tx.complaint(ErrIncomplete, Unknown), unrecorded, s.journal.write(tx))
 	}
 	if tx.has(Foreign) || tx.has(LeftHigh) {
 		return errors.Join(tx.complaint(ErrConflict, Foreign, LeftHigh), s.close(tx, now, Conflict, reason))
