@@ -86,7 +86,7 @@ func whyNotSet(err error) error {
 		return fmt.Errorf("%w: %s: %w", ErrPermission, whyMayNotSet(), err)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: this kernel does not have it, or hides it in a namespace that belongs to "+
-			"a child user namespace, as Linux before 6.6 does somaxconn: %w", ErrUnsupported, err)
+			"a child user namespace, as Linux before 6.6 does somaxconn: %w", ErrUnsupported, meaning(err))
 	case errors.Is(err, unix.EINVAL):
 		return fmt.Errorf("it is outside what the kernel takes: %w", err)
 	}
