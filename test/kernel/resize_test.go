@@ -25,20 +25,31 @@ var resizes = flag.Int("resizes", 500, "how often a listener is resized under lo
 // another goroutine.
 func visit(t *testing.T, n *lab.Namespace, do func(host.Changeable)) {
 	t.Helper()
+	again(t, n, 1, do)
+}
+
+// again is visit a number of times, each by another thread, until the test fails.
+func again(t *testing.T, n *lab.Namespace, times int, do func(host.Changeable)) {
+	t.Helper()
 	l := live(t)
 	found, err := l.Namespaces(t.Context(), host.Search{Path: n.Path()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = l.Change(t.Context(), found.Namespaces, func(_ *host.Namespace, c host.Changeable, err error) {
+	for range times {
+		err := l.Change(t.Context(), found.Namespaces, func(_ *host.Namespace, c host.Changeable, err error) {
+			if err != nil {
+				t.Errorf("enter: %v", err)
+				return
+			}
+			do(c)
+		})
 		if err != nil {
-			t.Errorf("enter: %v", err)
+			t.Error(err)
+		}
+		if t.Failed() {
 			return
 		}
-		do(c)
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -178,17 +189,12 @@ func TestKernelResizeUnderLoad(t *testing.T) {
 	defer end()
 	lab.Wait(t, "clients", func() bool { return served.Load() > lab.Sources })
 	from, to := uint32(64), uint32(1024)
-	for range *resizes {
-		visit(t, n, func(in host.Changeable) {
-			if err := in.Relisten(s, from, to); err != nil {
-				t.Error(err)
-			}
-		})
-		if t.Failed() {
-			break
+	again(t, n, *resizes, func(in host.Changeable) {
+		if err := in.Relisten(s, from, to); err != nil {
+			t.Error(err)
 		}
 		from, to = to, from
-	}
+	})
 	end()
 	if counters := n.Counters(); counters["ListenDrops"] != 0 || counters["ListenOverflows"] != 0 {
 		t.Errorf("ListenDrops %d, ListenOverflows %d, want none", counters["ListenDrops"], counters["ListenOverflows"])
