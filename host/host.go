@@ -3,7 +3,8 @@
 //go:build linux
 
 // Package host is the machine: all that enters a network namespace, opens a
-// netlink socket or reads /proc, /sys and the kubelet's log folders.
+// netlink socket or reads /proc, /sys and the kubelet's log folders; and all that
+// changes a kernel ([Changeable]).
 //
 // [Live] is the machine qtune runs on, [Recording] one that was saved by a
 // [Recorder], which wraps Live and keeps what is read through it. They have the

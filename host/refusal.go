@@ -66,3 +66,25 @@ func (l *Live) whyNoPtrace() string {
 	}
 	return "CAP_SYS_PTRACE is there, so AppArmor or SELinux forbids it, or the process is in no child of this user namespace"
 }
+
+// explain says in words what a resize has met.
+func (r *resize) explain(err error) error {
+	switch {
+	case errors.Is(err, errAnother):
+		return fmt.Errorf("%w (by its %s)", err, r.other)
+	case errors.Is(err, ErrVerify):
+		return fmt.Errorf("the limit is %d after it: somebody called it, too, or lowered %s: %w", r.limit, tcpq.Somaxconn, err)
+	case errors.Is(err, ErrChanged):
+		return &ChangedError{Have: int64(r.limit), Planned: int64(r.from)}
+	case errors.Is(err, ErrShrinks):
+		return fmt.Errorf("%s of its namespace is %d, and listen(2) would cut %d down to it: %w",
+			tcpq.Somaxconn, r.max, r.to, err)
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return fmt.Errorf("%w: this kernel does not tell the limit of an MPTCP listener, as none does before 5.16: %w", ErrUnsupported, err)
+	case errors.Is(err, fs.ErrPermission) && r.doing == doingListen:
+		return fmt.Errorf("%w: SELinux, AppArmor or another LSM forbids it: %w", ErrPermission, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: before Linux 5.14 it needs CAP_NET_ADMIN in the namespace of the socket: %w", ErrPermission, err)
+	}
+	return meaning(err)
+}
