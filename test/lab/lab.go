@@ -51,11 +51,15 @@ func NeedProgram(t testing.TB, names ...string) {
 // emulatedVariable says that this machine's CPU is emulated.
 const emulatedVariable = "QTUNE_EMULATED"
 
+// Emulated reports whether this machine's CPU is emulated, 10 to 30 times slower than
+// a real one.
+func Emulated() bool { return os.Getenv(emulatedVariable) != "" }
+
 // NeedRealTime skips the test where the CPU is emulated: there qtune is too slow to
 // sample a load as often as it does elsewhere.
 func NeedRealTime(t testing.TB) {
 	t.Helper()
-	if os.Getenv(emulatedVariable) != "" {
+	if Emulated() {
 		t.Skip("judges loads in real time, and this CPU is emulated")
 	}
 }
