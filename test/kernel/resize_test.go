@@ -19,7 +19,7 @@ import (
 	"github.com/qtune/qtune/test/lab"
 )
 
-var resizes = flag.Int("resizes", 500, "how often a listener is resized under load")
+var resizes = flag.Int("resizes", 500, "how often a listener is resized under load; a tenth of it where the CPU is emulated")
 
 // visit enters one namespace. What do fails it says by t.Error: it is called on
 // another goroutine.
@@ -189,7 +189,11 @@ func TestKernelResizeUnderLoad(t *testing.T) {
 	defer end()
 	lab.Wait(t, "clients", func() bool { return served.Load() > lab.Sources })
 	from, to := uint32(64), uint32(1024)
-	again(t, n, *resizes, func(in host.Changeable) {
+	times := *resizes
+	if lab.Emulated() {
+		times /= 10
+	}
+	again(t, n, times, func(in host.Changeable) {
 		if err := in.Relisten(s, from, to); err != nil {
 			t.Error(err)
 		}
@@ -199,7 +203,7 @@ func TestKernelResizeUnderLoad(t *testing.T) {
 	if counters := n.Counters(); counters["ListenDrops"] != 0 || counters["ListenOverflows"] != 0 {
 		t.Errorf("ListenDrops %d, ListenOverflows %d, want none", counters["ListenDrops"], counters["ListenOverflows"])
 	}
-	t.Logf("%d connections while the listener was resized %d times", served.Load(), *resizes)
+	t.Logf("%d connections while the listener was resized %d times", served.Load(), times)
 	for _, left := range []struct {
 		what string
 		pid  int
