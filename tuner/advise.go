@@ -20,7 +20,7 @@ type remedy struct {
 	code advisor.Code
 
 	lengthens bool // the listener's queue
-	byLoop    bool // without a person, too: nobody has to look whether it is a burst
+	byLoop    bool // without a person, too: it is a burst, and nothing else
 
 	cookies bool // net.ipv4.tcp_syncookies is turned on
 
@@ -33,7 +33,7 @@ type remedy struct {
 // changed on advice.
 var remedies = []remedy{
 	{code: advisor.AcceptQueueOverflow, lengthens: true, byLoop: true},
-	{code: advisor.CookieZombies, lengthens: true, byLoop: true},
+	{code: advisor.CookieZombies, lengthens: true},
 	{code: advisor.AcceptQueueNearLimit, lengthens: true},
 	{code: advisor.BacklogZero, lengthens: true, cookies: true},
 	{code: advisor.SynQueueFull, cookies: true},
@@ -175,7 +175,7 @@ func (d *draft) asksFor(s *space, members []*inspection.Listener, to int64, name
 // and the powers of two below it, and what refused the one above it. What is not a
 // quarter longer than the limit now makes no difference: then it is 0.
 func (d *draft) fit(want, limit int64, asks func(int64) []ask) (to int64, refused *Refusal) {
-	for to = want; to*4 >= limit*5 && to > 0; to = 1 << (bits.Len64(uint64(to-1)) - 1) {
+	for to = want; to > 0 && to*4 >= limit*5; to = powerBelow(to) {
 		r := d.broken(asks(to))
 		switch {
 		case r == nil && refused == nil:
@@ -190,6 +190,9 @@ func (d *draft) fit(want, limit int64, asks func(int64) []ask) (to int64, refuse
 	}
 	return 0, refused
 }
+
+// powerBelow returns the largest power of two below n, 0 for 1.
+func powerBelow(n int64) int64 { return 1 << bits.Len64(uint64(n-1)) / 2 }
 
 // hints notes what the owner of the program has to do himself.
 func (d *draft) hints(s *space, l *inspection.Listener, f *inspection.Finding) {

@@ -30,6 +30,7 @@ type space struct {
 	listeners []*inspection.Listener
 	scope     Scope
 	place     policy.Place
+	contained bool // in a container
 }
 
 // An ask is one value that would be changed.
@@ -85,8 +86,9 @@ func (s *space) settle(o *inspection.Owner) {
 			s.place.Pod = s.scope.Pod
 		}
 	}
-	if c := o.Container; c != nil && s.place.Container == "" {
-		s.place.Container = c.Name
+	if c := o.Container; c != nil {
+		s.contained = true
+		s.place.Container = cmp.Or(s.place.Container, c.Name)
 	}
 }
 

@@ -5,8 +5,6 @@
 package tuner
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/qtune/qtune/host"
@@ -57,29 +55,17 @@ func (p *Planner) Advise(findings []inspection.Finding) *Plan {
 }
 
 // Wished plans what was asked for by name. What is there already, or better, is no
-// step.
+// step; of two wishes for one value the larger counts.
 func (p *Planner) Wished(wishes []Wish) *Plan {
 	d := newDraft(p)
-	// A listener's limit depends on somaxconn, and what tcp_max_syn_backlog is
-	// good for on tcp_syncookies.
-	rank := func(w Wish) int {
-		switch {
-		case w.Listener != "":
-			return 2
-		case w.Key == tcpq.TCPSyncookies:
-			return 0
-		}
-		return 1
-	}
-	wishes = slices.Clone(wishes)
-	slices.SortStableFunc(wishes, func(a, b Wish) int { return cmp.Compare(rank(a), rank(b)) })
-	for _, w := range wishes {
+	for _, w := range d.settled(wishes) {
 		d.wish(w)
 	}
 	return d.finish()
 }
 
-// Baseline plans what the policy wants at least in every namespace it covers.
+// Baseline plans what the policy wants at least in every namespace it covers, and
+// lowers nothing.
 func (p *Planner) Baseline() *Plan {
 	d := newDraft(p)
 	if p.Policy.Baseline == 0 {
@@ -87,30 +73,10 @@ func (p *Planner) Baseline() *Plan {
 	}
 	for i := range p.Inspection.Namespaces {
 		s := d.spaces[p.Inspection.Namespaces[i].Inode]
-		if ok, _ := p.Policy.Covers(s.place); ok {
+		now, known := s.live(tcpq.Somaxconn)
+		if ok, _ := p.Policy.Covers(s.place); ok && known && now < p.Policy.Baseline {
 			d.raise(s, tcpq.Somaxconn, p.Policy.Baseline, "the policy wants it at least")
 		}
 	}
 	return d.finish()
-}
-
-// Check says what of a plan is refused now: one that was saved may have been
-// changed, and the host has.
-func (p *Planner) Check(plan *Plan) []Refusal {
-	d := newDraft(p)
-	var asks []ask
-	for i := range plan.Steps {
-		if a, ok := d.askOf(&plan.Steps[i]); ok {
-			asks = append(asks, a)
-		}
-	}
-	for i := range asks {
-		if r := d.mayResize(&asks[i]); r != nil {
-			d.refuse(*r)
-		}
-	}
-	if r := d.broken(asks); r != nil {
-		d.refuse(*r)
-	}
-	return d.plan.Refusals
 }

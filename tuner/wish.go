@@ -5,11 +5,52 @@
 package tuner
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/qtune/qtune/inspection"
 	"github.com/qtune/qtune/tcpq"
 )
+
+// settled returns one wish for each value, in an order in which each knows those
+// that it depends on: what tcp_max_syn_backlog is good for on tcp_syncookies, and
+// a listener's limit on somaxconn. That is not lowered below a limit that is wished
+// for, too.
+func (d *draft) settled(wishes []Wish) []Wish {
+	var all []Wish
+	for _, w := range wishes {
+		same := func(o Wish) bool {
+			return o.Netns == w.Netns && o.Listener == w.Listener && (w.Listener != "" || o.Key == w.Key)
+		}
+		if i := slices.IndexFunc(all, same); i >= 0 {
+			all[i].To = max(all[i].To, w.To)
+		} else {
+			all = append(all, w)
+		}
+	}
+	for i := range all {
+		if w := &all[i]; w.Listener == "" && w.Key == tcpq.Somaxconn && d.spaces[w.Netns] != nil {
+			now, _ := d.spaces[w.Netns].live(w.Key)
+			for _, o := range all {
+				if o.Listener != "" && o.Netns == w.Netns && w.To < now {
+					w.To = min(max(w.To, o.To), now)
+				}
+			}
+		}
+	}
+	rank := func(w Wish) int {
+		switch {
+		case w.Listener != "":
+			return 2
+		case w.Key == tcpq.TCPSyncookies:
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(all, func(a, b Wish) int { return cmp.Compare(rank(a), rank(b)) })
+	return all
+}
 
 // wish plans one explicit value.
 func (d *draft) wish(w Wish) {
