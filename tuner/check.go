@@ -46,15 +46,14 @@ func (d *draft) askOf(step *Step) (ask, bool) {
 		}
 		return gone("the listener is there no more")
 	}
-	for _, key := range Settable() {
-		if key.String() == step.Key {
-			wanted := key == tcpq.Somaxconn && step.To <= d.Policy.Baseline
-			a, r := d.sysctlAsk(s, key, step.To, d.Person || wanted)
-			if r != nil {
-				d.refuse(*r)
-			}
-			return a, r == nil
-		}
+	key, err := sysctlOf(step.Key)
+	if err != nil {
+		return gone(err.Error())
 	}
-	return gone("qtune does not set this")
+	wanted := key == tcpq.Somaxconn && step.To <= d.Policy.Baseline
+	a, r := d.sysctlAsk(s, key, step.To, d.Person || wanted)
+	if r != nil {
+		d.refuse(*r)
+	}
+	return a, r == nil
 }

@@ -177,9 +177,7 @@ func listenAsk(s *space, l *inspection.Listener, to int64, named bool) ask {
 }
 
 // Settable returns the settings that qtune changes; there will be no others.
-func Settable() []tcpq.Sysctl {
-	return []tcpq.Sysctl{tcpq.Somaxconn, tcpq.TCPMaxSynBacklog, tcpq.TCPSyncookies}
-}
+func Settable() []tcpq.Sysctl { return changeable() }
 
 // refusal returns that the ask is refused.
 func (a *ask) refusal(code, message string) *Refusal {
@@ -229,15 +227,13 @@ func (d *draft) finish() *Plan {
 // them, the host's namespace first.
 func byOrder(a, b Step) int {
 	return cmp.Or(
-		slices.Index(kinds, a.Kind)-slices.Index(kinds, b.Kind),
+		cmp.Compare(a.Kind.rank(), b.Kind.rank()),
 		cmp.Compare(hostLast(b.Scope), hostLast(a.Scope)),
 		cmp.Compare(a.Scope.Netns, b.Scope.Netns),
 		cmp.Compare(a.Key, b.Key),
 		bySocket(a.Listener, b.Listener),
 	)
 }
-
-var kinds = []Kind{KindSysctl, KindListen, KindFile}
 
 func hostLast(s Scope) int {
 	if s.Host {

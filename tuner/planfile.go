@@ -10,8 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
+	"github.com/qtune/qtune/sysctl"
 	"github.com/qtune/qtune/tcpq"
 )
 
@@ -68,29 +68,28 @@ func quoted(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// wrong says why a step is none of a plan, "" when it is one.
+// wrong says why a step is none that a planner makes, "" when it may be one.
 func (s *Step) wrong() string {
-	settable := slices.ContainsFunc(Settable(), func(k tcpq.Sysctl) bool { return k.String() == s.Key })
+	if err := s.validate(); err != nil {
+		return err.Error()
+	}
+	bounds, _ := sysctl.Bounds(tcpq.Somaxconn) // a limit has them, too
+	if key, err := sysctlOf(s.Key); err == nil {
+		bounds, _ = sysctl.Bounds(key)
+	}
 	switch {
-	case s.Kind != KindSysctl && s.Kind != KindListen:
-		return fmt.Sprintf("the kind is %s: want %s or %s", quoted(string(s.Kind)), KindSysctl, KindListen)
+	case s.Kind == KindFile:
+		return "the file follows from the others, with --persist"
 	case s.Scope.Netns == 0:
 		return "scope.netns is missing"
-	case s.Kind == KindSysctl && (!settable || s.Listener != nil):
-		return fmt.Sprintf("the key is %s: qtune sets only %v", quoted(s.Key), Settable())
-	case s.Kind == KindListen && (s.Listener == nil || s.Key != ""):
-		return "it has no listener, or a key as well"
-	case s.Kind == KindListen && (s.Listener.Inode == 0 || s.Listener.Cookie == ""):
-		return "the listener has no inode or no cookie"
+	case (s.Kind == KindListen) != (s.Listener != nil) || s.Kind == KindListen && s.Key != "":
+		return "it has a key and a listener"
 	case s.To == s.From:
 		return "it changes nothing: from and to are equal"
-	case s.To < 0 || s.To > highest:
-		return fmt.Sprintf("to is %d: want 0 to %d", s.To, highest)
+	case s.To < bounds.Min || s.To > bounds.Max:
+		return fmt.Sprintf("to is %d: must be %d to %d", s.To, bounds.Min, bounds.Max)
 	case s.Outcome != "" || s.Seen != nil:
 		return "it has an outcome, as of a transaction"
 	}
 	return ""
 }
-
-// highest is the highest value that any bounds allow.
-const highest = 1 << 20

@@ -418,6 +418,7 @@ func TestWished(t *testing.T) {
 		{"of two the larger", nil, []Wish{somaxconn(8192), somaxconn(16384), somaxconn(8192)}, []string{"set pod net.core.somaxconn 4096 to 16384"}},
 		{"a named listener is resized", nil, []Wish{web(1024)}, []string{"listen 0.0.0.0:80#1002 128 to 1024"}},
 		{"below the bounds, too: it is nearer to them", func(w *world) { w.limit(8, 4096) }, []Wish{web(64)}, []string{"listen 0.0.0.0:80#1002 8 to 64"}},
+		{"0 is no value", func(w *world) { w.in.Namespaces[1].Sysctls = settings(4096, -5, 0) }, []Wish{{Netns: podNetns, Key: tcpq.TCPMaxSynBacklog, To: 0}}, []string{"refused guard-rail bounds"}},
 		{"with somaxconn before it", nil, []Wish{web(8192)}, []string{"refused guard-rail worst-memory"}},
 		{
 			"when there is memory", func(w *world) { w.Memory.TCPPages[1] = 600000 },

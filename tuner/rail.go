@@ -54,7 +54,7 @@ var rails = []rail{
 			switch {
 			case bounded && a.to > r.Max:
 				return float64(r.Max), float64(a.to), true
-			case bounded && a.to < r.Min && a.to < a.from: // towards them is always right
+			case bounded && a.to < r.Min && (a.to < a.from || a.to < 1): // towards them is always right
 				return float64(r.Min), float64(a.to), true
 			}
 			return 0, 0, false
