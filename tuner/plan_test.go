@@ -94,6 +94,11 @@ func TestCost(t *testing.T) {
 			w.limit(128, 128)
 			return w.Wished([]Wish{{Netns: podNetns, Key: tcpq.Somaxconn, To: 1128}})
 		}, Cost{IdleBytes: 1000 * 2688, WorstBytes: 1000 * (2688 + 131072)}},
+		{"so will those that it cut down when they began to listen", func(w *world) *Plan {
+			w.limit(128, 4096)
+			w.web().LimitBoundBy = string(tcpq.BoundSomaxconnAtListen)
+			return w.Wished([]Wish{{Netns: podNetns, Key: tcpq.Somaxconn, To: 4128}})
+		}, Cost{IdleBytes: 4000 * 2688, WorstBytes: 4000 * (2688 + 131072)}},
 		{"and nothing when it cuts nobody", func(w *world) *Plan {
 			return w.Wished([]Wish{{Netns: podNetns, Key: tcpq.Somaxconn, To: 8192}})
 		}, Cost{}},
@@ -165,6 +170,10 @@ func TestCheck(t *testing.T) {
 		{"what was planned may be done", func(*world, *Plan) {}, nil},
 		{"a value that was changed in the file is checked again", func(_ *world, p *Plan) { p.Steps[0].To = 100000 }, []string{"refused guard-rail bounds"}},
 		{"so is one that goes down", func(_ *world, p *Plan) { p.Steps[0].To = 1024 }, []string{"refused guard-rail increase-only"}},
+		{"the loop lowers nothing, whatever it was told", func(w *world, p *Plan) {
+			w.Person, w.AllowDecrease, p.Steps = false, true, p.Steps[:1]
+			p.Steps[0].To = 1024
+		}, []string{"refused guard-rail increase-only"}},
 		{"so is memory", func(w *world, _ *Plan) { w.Memory.TCPUsed = 188001 }, []string{"refused guard-rail memory-pressure"}},
 		{"a listener that is there no more", func(w *world, _ *Plan) { w.web().Cookie = "00000000000000ff" }, []string{"refused not-found"}},
 		{"a namespace whose successor has its number", func(w *world, _ *Plan) { w.in.Namespaces[1].Cookie = "00000000000000ff" }, []string{"refused not-found", "refused not-found"}},

@@ -181,6 +181,24 @@ func TestAdvised(t *testing.T) {
 			[]string{"listen 0.0.0.0:80#1002 128 to 1024", "listen 0.0.0.0:80#1003 128 to 1024"},
 		},
 		{
+			"what is refused to a group is told once",
+			func(w *world) {
+				other := w.listen(podNetns, "0.0.0.0", 80, 128, "nginx")
+				w.find(advisor.AcceptQueueOverflow, w.web(), 1024)
+				w.find(advisor.AcceptQueueOverflow, other, 1024)
+			},
+			[]string{"refused no-consent"},
+		},
+		{
+			"a person need not wait until a namespace is a minute old",
+			func(w *world) {
+				w.LiveResize = true
+				w.Ages = map[uint64]time.Duration{podNetns: time.Second}
+				w.find(advisor.AcceptQueueOverflow, w.web(), 1024)
+			},
+			[]string{"listen 0.0.0.0:80#1002 128 to 1024"},
+		},
+		{
 			"or not at all, when its members differ",
 			func(w *world) {
 				w.LiveResize = true
@@ -259,6 +277,31 @@ func TestAdvised(t *testing.T) {
 			"but up to 4096 is one step",
 			func(w *world) { w.LiveResize = true; w.find(advisor.AcceptQueueOverflow, w.web(), 4096) },
 			[]string{"listen 0.0.0.0:80#1002 128 to 4096"},
+		},
+		{
+			"what is not a quarter longer makes no difference",
+			func(w *world) {
+				w.LiveResize = true
+				w.Memory.TCPPages[1] = 600000
+				w.limit(4096, 65535)
+				w.find(advisor.AcceptQueueOverflow, w.web(), 5119)
+			},
+			nil,
+		},
+		{
+			"and a quarter does",
+			func(w *world) {
+				w.LiveResize = true
+				w.Memory.TCPPages[1] = 600000
+				w.limit(4096, 65535)
+				w.find(advisor.AcceptQueueOverflow, w.web(), 5120)
+			},
+			[]string{"listen 0.0.0.0:80#1002 4096 to 5120"},
+		},
+		{
+			"who has the limit by now needs nobody's consent",
+			func(w *world) { w.limit(1024, 4096); w.find(advisor.AcceptQueueOverflow, w.web(), 1024) },
+			nil,
 		},
 		{
 			"memory caps a target",
@@ -494,6 +537,17 @@ func TestWished(t *testing.T) {
 			[]string{"listen 0.0.0.0:80#1002 128 to 4096"},
 		},
 		{"memory that is not known allows no more than that", func(w *world) { w.Memory = host.Memory{} }, []Wish{web(4097)}, []string{"refused guard-rail memory-known"}},
+		{
+			"a person may lengthen the queue of a slow application, and is told", func(w *world) { w.find(advisor.ApplicationSlow, w.web(), 0) },
+			[]Wish{web(1024)},
+			[]string{"listen 0.0.0.0:80#1002 128 to 1024", "advice Application slow. Because."},
+		},
+		{
+			"a listener that two steps lengthen takes its memory once",
+			func(w *world) { w.Memory.TCPPages[1] = 536000; w.limit(4096, 4096) }, // 25 % are 4096 connections
+			[]Wish{somaxconn(8192), web(8192)},
+			[]string{"set pod net.core.somaxconn 4096 to 8192", "listen 0.0.0.0:80#1002 4096 to 8192"},
+		},
 		{"TCP under pressure allows no more than that", func(w *world) { w.Memory.TCPUsed = 188001 }, []Wish{web(4097)}, []string{"refused guard-rail memory-pressure"}},
 		{"at the pressure's edge it does", func(w *world) { w.Memory.TCPUsed = 188000 }, []Wish{web(4097)}, []string{"set pod net.core.somaxconn 4096 to 4097", "listen 0.0.0.0:80#1002 128 to 4097"}},
 		{
