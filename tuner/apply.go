@@ -118,11 +118,7 @@ func (k Kind) rank() int { return slices.Index([]Kind{KindSysctl, KindListen, Ki
 func (t *Tuner) compare(ctx context.Context, tx *Transaction) error {
 	satisfied := map[*Step]bool{}
 	somaxconn := map[valueKey]int64{} // what steps make it
-	err := t.pass(ctx, tx.runtimeSteps(), func(s *Step, p place, err error) error {
-		var v int64
-		if err == nil {
-			v, err = p.read(s)
-		}
+	err := t.look(ctx, tx.runtimeSteps(), func(p place, s *Step, v int64, err error) error {
 		if s.Key == tcpq.Somaxconn.String() {
 			somaxconn[s.value()] = s.To
 		}
@@ -161,9 +157,6 @@ func (t *Tuner) compare(ctx context.Context, tx *Transaction) error {
 // do carries a prepared transaction out.
 func (t *Tuner) do(ctx context.Context, now Now, s *session, tx *Transaction) error {
 	err := t.write(ctx, tx)
-	if err == nil {
-		err = t.verify(ctx, tx)
-	}
 	if err == nil && tx.all(Vanished) {
 		return errors.Join(fmt.Errorf("all that was to be changed is %w", host.ErrGone),
 			s.close(tx, now, Gone, "vanished meanwhile"))
@@ -183,46 +176,47 @@ func (t *Tuner) do(ctx context.Context, now Now, s *session, tx *Transaction) er
 	return s.journal.prune(s.all, now)
 }
 
-// write does the steps. What has vanished needs nothing done.
+// write does the steps of each namespace, then reads them back, from files and
+// answers that are new. What has vanished needs nothing done.
 func (t *Tuner) write(ctx context.Context, tx *Transaction) error {
-	return t.pass(ctx, tx.runtimeSteps(), func(s *Step, p place, err error) error {
-		if err == nil {
-			err = t.set(p, s, s.From, s.To)
+	return t.pass(ctx, tx.runtimeSteps(), func(p place, steps []*Step, err error) error {
+		for _, do := range []func(place, *Step) error{t.writeStep, verifyStep} {
+			for _, s := range steps {
+				e := err
+				if e == nil && s.Outcome != Vanished {
+					e = do(p, s)
+				}
+				switch {
+				case errors.Is(e, host.ErrGone):
+					s.Outcome, s.Message = Vanished, e.Error()
+				case e != nil:
+					s.Message = e.Error()
+					return e
+				}
+			}
 		}
-		switch {
-		case errors.Is(err, host.ErrGone):
-			s.Outcome, s.Message = Vanished, err.Error()
-			return nil
-		case err != nil:
-			s.Message = err.Error()
-			return fmt.Errorf("set %s from %d to %d: %w", s, s.From, s.To, err)
-		}
-		s.Outcome = Done
-		t.at(faultWritten)
 		return nil
 	})
 }
 
-// verify reads everything back, from new files and new answers of the kernel.
-func (t *Tuner) verify(ctx context.Context, tx *Transaction) error {
-	return t.pass(ctx, tx.runtimeSteps(), func(s *Step, p place, err error) error {
-		if s.Outcome == Vanished {
-			return nil
-		}
-		var v int64
-		if err == nil {
-			v, err = p.read(s)
-		}
-		switch {
-		case errors.Is(err, host.ErrGone):
-			s.Outcome, s.Message = Vanished, err.Error()
-		case err != nil:
-			return fmt.Errorf("read %s back: %w", s, err)
-		case v != s.To:
-			return fmt.Errorf("%s is %d right after it was set to %d: %w", s, v, s.To, errReadBack)
-		}
-		return nil
-	})
+func (t *Tuner) writeStep(p place, s *Step) error {
+	if err := t.set(p, s, s.From, s.To); err != nil {
+		return fmt.Errorf("set %s from %d to %d: %w", s, s.From, s.To, err)
+	}
+	s.Outcome = Done
+	t.at(faultWritten)
+	return nil
+}
+
+func verifyStep(p place, s *Step) error {
+	v, err := p.read(s)
+	if err != nil {
+		return fmt.Errorf("read %s back: %w", s, err)
+	}
+	if v != s.To {
+		return fmt.Errorf("%s is %d right after it was set to %d: %w", s, v, s.To, errReadBack)
+	}
+	return nil
 }
 
 // errReadBack says that a value is not what was written.

@@ -66,11 +66,7 @@ func (t *Tuner) keep(now Now, s *session, tx *Transaction, reason string) error 
 // one is somebody else's, the old one too: then somebody has put it back.
 func (t *Tuner) inspect(ctx context.Context, tx *Transaction) (kept bool, err error) {
 	kept = true
-	err = t.pass(ctx, tx.runtimeSteps(), func(s *Step, p place, err error) error {
-		var v int64
-		if err == nil {
-			v, err = p.read(s)
-		}
+	err = t.look(ctx, tx.runtimeSteps(), func(_ place, s *Step, v int64, err error) error {
 		switch {
 		case errors.Is(err, host.ErrGone):
 			s.Outcome, s.Message = Vanished, err.Error()

@@ -29,11 +29,7 @@ func (t *Tuner) Drift(ctx context.Context, now Now) ([]Drift, error) {
 	steps, of := inForce(all, now)
 	var drifts []Drift
 	problems := []error{err}
-	err = t.pass(ctx, steps, func(s *Step, p place, err error) error {
-		var v int64
-		if err == nil {
-			v, err = p.read(s)
-		}
+	err = t.look(ctx, steps, func(_ place, s *Step, v int64, err error) error {
 		switch {
 		case errors.Is(err, host.ErrGone):
 		case err != nil:

@@ -9,9 +9,9 @@ import (
 	"slices"
 )
 
-// pass visits each namespace once and hands each of its steps, in their order, to
-// each. The first error ends it. Of a namespace that cannot be entered err says why.
-func (t *Tuner) pass(ctx context.Context, steps []*Step, each func(s *Step, p place, err error) error) error {
+// pass visits each namespace once and hands its steps, in their order, to each. The
+// first error ends it. Of a namespace that cannot be entered err says why.
+func (t *Tuner) pass(ctx context.Context, steps []*Step, each func(p place, steps []*Step, err error) error) error {
 	type identity struct {
 		netns  uint64
 		cookie string
@@ -34,19 +34,33 @@ func (t *Tuner) pass(ctx context.Context, steps []*Step, each func(s *Step, p pl
 	defer stop()
 	var failed error
 	err := t.kernel.visit(ctx, scopes, func(i int, p place, err error) {
-		for _, s := range groups[i] {
-			if failed != nil {
-				return
-			}
-			if failed = each(s, p, err); failed != nil {
-				stop()
-			}
+		if failed != nil {
+			return
+		}
+		if failed = each(p, groups[i], err); failed != nil {
+			stop()
 		}
 	})
 	if failed != nil {
 		return failed
 	}
 	return err
+}
+
+// look reads the value of each step and hands it to each. The first error ends it.
+func (t *Tuner) look(ctx context.Context, steps []*Step, each func(p place, s *Step, v int64, err error) error) error {
+	return t.pass(ctx, steps, func(p place, steps []*Step, err error) error {
+		for _, s := range steps {
+			v, err := int64(0), err
+			if err == nil {
+				v, err = p.read(s)
+			}
+			if err := each(p, s, v, err); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // runtimeSteps returns the steps that change the running kernel.

@@ -39,11 +39,14 @@ func (t *Tuner) Probe(ctx context.Context, p *Plan) ([]Permission, error) {
 		at[s] = &all[i]
 		steps = append(steps, s)
 	}
-	err := t.pass(ctx, steps, func(s *Step, p place, err error) error {
-		if err == nil {
-			err = p.may(s)
+	err := t.pass(ctx, steps, func(p place, steps []*Step, err error) error {
+		for _, s := range steps {
+			if err == nil {
+				at[s].say(p.may(s))
+			} else {
+				at[s].say(err)
+			}
 		}
-		at[s].say(err)
 		return nil
 	})
 	return all, err

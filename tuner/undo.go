@@ -55,8 +55,8 @@ func (t *Tuner) undoValues(ctx context.Context, tx *Transaction) {
 	for _, s := range steps {
 		before[s], s.Outcome = s.Outcome, ""
 	}
-	err := t.pass(ctx, steps, func(s *Step, p place, err error) error {
-		t.undoStep(p, s, before[s], err)
+	err := t.look(ctx, steps, func(p place, s *Step, v int64, err error) error {
+		t.undoStep(p, s, v, before[s], err)
 		t.at(faultUndone)
 		return nil
 	})
@@ -68,11 +68,7 @@ func (t *Tuner) undoValues(ctx context.Context, tx *Transaction) {
 }
 
 // undoStep gives one value back its old one, if it is ours.
-func (t *Tuner) undoStep(p place, s *Step, before Outcome, err error) {
-	var v int64
-	if err == nil {
-		v, err = p.read(s)
-	}
+func (t *Tuner) undoStep(p place, s *Step, v int64, before Outcome, err error) {
 	if err == nil {
 		switch v {
 		case s.From:
@@ -106,6 +102,10 @@ func (t *Tuner) undoStep(p place, s *Step, before Outcome, err error) {
 		s.Outcome = Unknown
 	}
 	if s.Outcome == Foreign || s.Outcome == LeftHigh {
+		var changed *host.ChangedError // between our two looks
+		if errors.As(err, &changed) {
+			v = changed.Have
+		}
 		s.saw(v)
 	}
 	s.Message = err.Error()
