@@ -47,7 +47,7 @@ func (t *Tuner) Drift(ctx context.Context, now Now) ([]Drift, error) {
 // transaction it is of.
 func inForce(all []*Transaction, now Now) (steps []*Step, of map[*Step]string) {
 	of = map[*Step]string{}
-	seen := map[valueKey]bool{}
+	seen := map[valueID]bool{}
 	for _, tx := range all {
 		if tx.State != Confirmed || tx.BootID != now.BootID {
 			continue

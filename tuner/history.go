@@ -81,5 +81,5 @@ func supersede(all []*Transaction) {
 // A bootValue tells one value from any other, of other boots too.
 type bootValue struct {
 	boot string
-	valueKey
+	valueID
 }

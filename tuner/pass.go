@@ -12,15 +12,11 @@ import (
 // pass visits each namespace once and hands its steps, in their order, to each. The
 // first error ends it. Of a namespace that cannot be entered err says why.
 func (t *Tuner) pass(ctx context.Context, steps []*Step, each func(p place, steps []*Step, err error) error) error {
-	type identity struct {
-		netns  uint64
-		cookie string
-	}
 	var scopes []Scope
 	var groups [][]*Step
-	at := map[identity]int{}
+	at := map[netnsID]int{}
 	for _, s := range steps {
-		id := identity{s.Scope.Netns, s.Scope.Cookie}
+		id := s.Scope.id()
 		i, ok := at[id]
 		if !ok {
 			i = len(groups)

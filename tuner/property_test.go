@@ -3,227 +3,461 @@
 package tuner
 
 import (
-	"bytes"
+	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"log/slog"
+	"maps"
 	"math/rand/v2"
-	"reflect"
-	"slices"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/qtune/qtune/advisor"
-	"github.com/qtune/qtune/inspection"
-	"github.com/qtune/qtune/policy"
-	"github.com/qtune/qtune/tcpq"
+	"github.com/qtune/qtune/host"
 )
 
-// pick returns one of some values.
-func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
+var seedFlag = flag.Uint64("tuner.seed", 0, "play only the sequence of this seed")
 
-// randomWorld is any host: listeners that overflow, are slow, belong to groups, to
-// excluded programs or to nobody, in namespaces old and young, under any policy.
-func randomWorld(r *rand.Rand) *world {
-	w := newWorld()
-	w.in.Namespaces = append(w.in.Namespaces, inspection.Namespace{Inode: 4026532300, Cookie: "0000000000000009"})
-	for i := range w.in.Namespaces {
-		w.in.Namespaces[i].Sysctls = settings(pick[int64](r, 0, 64, 128, 4096, 4096, 20000, 65535), pick[int64](r, -5, 128, 2048), pick[int64](r, 0, 1, 1, 2, 255))
-		if r.IntN(20) == 0 {
-			delete(w.in.Namespaces[i].Sysctls, "net.core.somaxconn")
-		}
-		w.in.Namespaces[i].Moved = map[string]uint64{"PassiveOpens": pick[uint64](r, 0, 10, 100000)}
-		if r.IntN(4) == 0 {
-			w.Ages = map[uint64]time.Duration{w.in.Namespaces[i].Inode: time.Duration(r.IntN(120)) * time.Second}
-		}
+const spaces = 2 // namespaces in a world
+
+// TestProperty plays random sequences of everything that can happen to a host and
+// compares each value and each transaction with the model.
+func TestProperty(t *testing.T) {
+	dir := memoryDir(t)
+	for _, seed := range seeds(3000) {
+		play(t, newFakeWorld(), dir, seed)
 	}
-	for range r.IntN(8) {
-		n := pick(r, w.in.Namespaces...)
-		l := w.listen(n.Inode, pick(r, "0.0.0.0", "127.0.0.1"), pick[uint16](r, 80, 81), pick[uint32](r, 0, 8, 128, 128, 4096, 8192), pick(r, "nginx", "envoy", "haproxy", "kubelet"))
-		peak := pick[uint32](r, 0, 100)
-		l.AcceptQueue.Peak = &peak
-		if int64(l.AcceptQueue.Limit) == n.Sysctls["net.core.somaxconn"] {
-			l.LimitBoundBy = "somaxconn"
-		}
-		if r.IntN(8) == 0 {
-			l.Owner = nil
-		}
-	}
-	codes := []advisor.Code{
-		advisor.AcceptQueueOverflow, advisor.AcceptQueueOverflow, advisor.AcceptQueueNearLimit, advisor.CookieZombies, advisor.BacklogZero,
-		advisor.SynQueueFull, advisor.SynFloodSuspected, advisor.ApplicationSlow, advisor.ReuseportImbalance, advisor.SyncookiesAlways,
-	}
-	for range r.IntN(5) {
-		f := w.find(pick(r, codes...), &w.in.Listeners[r.IntN(len(w.in.Listeners))], pick[int64](r, 0, 128, 1024, 4096, 16384, 65535))
-		f.Changes = []inspection.Change{{Netns: f.Netns, Key: "net.ipv4.tcp_syncookies", From: 2, To: 1}}
-	}
-	w.Person, w.LiveResize, w.AllowDecrease = r.IntN(2) == 0, r.IntN(3) > 0, r.IntN(3) == 0
-	w.Policy.Scopes = []string{policy.ScopeHost, policy.ScopePod}
-	w.Policy.LiveResize.Namespaces = pick(r, nil, []string{"host", "pod:shop/*"})
-	w.Policy.Baseline = pick[int64](r, 0, 1024, 16384)
-	w.Memory.TCPUsed = pick[uint64](r, 100, 200000)
-	w.Memory.TCPPages[1] = pick[uint64](r, 1, 250000, 1<<24)
-	return w
 }
 
-func randomWishes(r *rand.Rand, w *world) []Wish {
-	var all []Wish
-	for range r.IntN(4) {
-		wish := Wish{Netns: pick(r, w.in.Namespaces...).Inode, To: pick[int64](r, 0, 1, 2, 64, 128, 1024, 4096, 8192, 70000)}
-		if r.IntN(2) == 0 {
-			l := pick(r, w.in.Listeners...)
-			wish.Netns, wish.Listener = l.Netns, l.Name()
-		} else {
-			wish.Key = pick(r, Settable()...)
-		}
-		all = append(all, wish)
+// TestKernelProperty does so with the real kernel.
+func TestKernelProperty(t *testing.T) {
+	newBox(t) // or skip
+	dir := memoryDir(t)
+	for _, seed := range seeds(200) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { // what it makes ends with it
+			w := &realWorld{k: newTuner(t, testOptions(t)).kernel}
+			for range spaces {
+				w.boxes = append(w.boxes, newBox(t))
+			}
+			play(t, w, dir, seed)
+		})
+	}
+}
+
+// seeds returns those of so many new sequences, or the one that is asked for.
+func seeds(n int) []uint64 {
+	if *seedFlag != 0 {
+		return []uint64{*seedFlag}
+	}
+	all := make([]uint64, n)
+	for i := range all {
+		all[i] = rand.Uint64()
 	}
 	return all
 }
 
-// plans are the ways to make a plan.
-var plans = map[string]func(*world, []Wish) *Plan{
-	"Advised":  func(w *world, _ []Wish) *Plan { return w.Advised() },
-	"Wished":   func(w *world, wishes []Wish) *Plan { return w.Wished(wishes) },
-	"Baseline": func(w *world, _ []Wish) *Plan { return w.Baseline() },
+// memoryDir returns a folder where fsync(2) costs nothing: nobody pulls the plug.
+func memoryDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "qtune-tuner-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
-// apply changes the inspection as a plan changes the kernel.
-func (w *world) apply(p *Plan) {
-	for _, s := range p.Steps {
-		for i := range w.in.Namespaces {
-			if n := &w.in.Namespaces[i]; s.Kind == KindSysctl && n.Inode == s.Scope.Netns {
-				n.Sysctls[s.Key] = s.To
-			}
+// A player plays one sequence.
+type player struct {
+	t     *testing.T
+	rnd   *rand.Rand
+	world world
+	tuner *Tuner
+	model *model
+	ids   map[*modelTx]string
+	wall  time.Time
+	lives [spaces]int
+	runs  [spaces]int // of the servers
+	log   []string    // what happened
+
+	kill   int // at which fault from now on; 0: at none
+	faults []fault
+}
+
+// killed is the panic of a process that is killed.
+type killed struct{}
+
+func play(t *testing.T, w world, dir string, seed uint64) {
+	t.Helper()
+	p := &player{
+		t: t, rnd: rand.New(rand.NewPCG(seed, 0)), world: w, ids: map[*modelTx]string{},
+		model: &model{readOnly: map[int]bool{}, clock: time.Hour}, wall: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+	}
+	own := filepath.Join(dir, fmt.Sprint(seed))
+	defer os.RemoveAll(own)
+	p.tuner = &Tuner{
+		kernel: &mortalKernel{w.kernel()},
+		opts:   Options{Dir: own, Lock: filepath.Join(own, "lock"), Root: own, Log: slog.New(slog.DiscardHandler)},
+	}
+	p.tuner.fault = func(f fault) {
+		p.faults = append(p.faults, f)
+		if p.kill == len(p.faults) {
+			panic(killed{})
 		}
-		for i := range w.in.Listeners {
-			if l := &w.in.Listeners[i]; s.Kind == KindListen && l.Cookie == s.Listener.Cookie {
-				l.AcceptQueue.Limit = uint32(s.To)
-			}
+	}
+	p.refresh()
+	for range 12 {
+		p.act()
+		p.check()
+		if t.Failed() {
+			t.Fatalf("to see it again: -tuner.seed=%d\n%s", seed, strings.Join(p.log, "\n"))
 		}
 	}
 }
 
-// TestAnyPlan makes plans for any host and proves of each what must never happen.
-func TestAnyPlan(t *testing.T) {
-	steps, refusals := 0, 0
-	for seed := range uint64(4000) {
-		r := rand.New(rand.NewPCG(seed, 1))
-		w := randomWorld(r)
-		wishes := randomWishes(r, w)
-		for name, plan := range plans {
-			p := plan(w, wishes)
-			steps += len(p.Steps)
-			refusals += len(p.Refusals)
-			for _, wrong := range w.wrong(p) {
-				t.Errorf("seed %d: %s: %s:\n%s", seed, name, wrong, summary(p))
-			}
-			if again := plan(w, wishes); !reflect.DeepEqual(p, again) {
-				t.Errorf("seed %d: %s gives another plan when it is asked again:\n%s\n%s", seed, name, summary(p), summary(again))
-			}
+// mortalKernel lets a panic in a visit be one of its caller.
+type mortalKernel struct{ kernel }
+
+func (k *mortalKernel) visit(ctx context.Context, all []Scope, look func(int, place, error)) error {
+	var cause any
+	err := k.kernel.visit(ctx, all, func(i int, p place, err error) {
+		if cause != nil {
+			return
 		}
-		// And once more, from what the kernel has then.
-		for name, plan := range plans {
-			p := plan(w, wishes)
-			w.apply(p)
-			again := plan(w, wishes)
-			// What a plan left out for its own size, the next one has room for.
-			larger := slices.ContainsFunc(p.Refusals, func(r Refusal) bool { return r.Rail == "step" || strings.HasSuffix(r.Rail, "-memory") })
-			if !again.Empty() && !larger {
-				t.Errorf("seed %d: %s after it was applied:\n%s\nat first:\n%s", seed, name, summary(again), summary(p))
+		defer func() { cause = recover() }()
+		look(i, p, err)
+	})
+	if cause != nil {
+		panic(cause)
+	}
+	return err
+}
+
+func keys() []string { return []string{somaxconn, synBacklog, syncookies, ""} }
+
+// id returns which value a key of a space is now.
+func (p *player) id(space int, key string) modelKey {
+	id := modelKey{space: space, life: p.lives[space], key: key}
+	if key == "" {
+		id.server = p.runs[space]
+	}
+	return id
+}
+
+// refresh tells the model which values there are.
+func (p *player) refresh() {
+	old := p.model.values
+	p.model.values = map[modelKey]int64{}
+	for space := range spaces {
+		for _, key := range keys() {
+			id := p.id(space, key)
+			v, ok := old[id]
+			if !ok {
+				v = p.world.value(space, key)
 			}
+			p.model.values[id] = v
 		}
-		if t.Failed() {
+	}
+}
+
+func (p *player) now() Now {
+	return Now{Moment: Moment{Wall: p.wall, Boot: p.model.clock}, BootID: fmt.Sprint("boot ", p.model.boot)}
+}
+
+func (p *player) say(format string, args ...any) { p.log = append(p.log, fmt.Sprintf(format, args...)) }
+
+// some returns a value that a key may have; few, so that they meet again.
+func (p *player) some(key string) int64 {
+	switch key {
+	case syncookies:
+		return int64(p.rnd.IntN(2))
+	case "":
+		return []int64{32, 64, 100, 512}[p.rnd.IntN(4)]
+	}
+	return []int64{50, 128, 256, 512, 1024}[p.rnd.IntN(5)]
+}
+
+// act lets something happen.
+func (p *player) act() {
+	p.kill = 0
+	if p.rnd.IntN(3) == 0 {
+		p.kill = 1 + p.rnd.IntN(14)
+	}
+	p.faults = p.faults[:0]
+	space := p.rnd.IntN(spaces)
+	switch p.rnd.IntN(16) {
+	case 0, 1, 2, 3:
+		p.apply()
+	case 4, 5:
+		p.decide("confirm", p.model.confirms, p.tuner.Confirm)
+	case 6, 7:
+		p.decide("roll back", p.model.rollsBack, func(ctx context.Context, now Now, id string) (*Transaction, error) {
+			return p.tuner.Rollback(ctx, now, id, "operator")
+		})
+	case 8, 9, 10:
+		p.recover()
+	case 11, 12:
+		key := keys()[p.rnd.IntN(len(keys()))]
+		p.world.foreign(space, key, p.some(key))
+		p.model.values[p.id(space, key)] = p.world.value(space, key)
+		p.say("somebody sets %s of %d to %d", key, space, p.world.value(space, key))
+	case 13:
+		p.model.clock += time.Duration(p.rnd.IntN(3)) * time.Minute
+		p.wall = p.wall.Add(time.Duration(p.rnd.IntN(200)-100) * time.Hour) // it is set forth and back
+		p.say("it is %v after boot, and %v", p.model.clock, p.wall)
+	case 14:
+		p.happen(space)
+	case 15:
+		yes := p.rnd.IntN(2) == 0
+		if p.world.readOnly(space, yes) {
+			p.model.readOnly[space] = yes
+			p.say("space %d read-only: %t", space, yes)
+		}
+	}
+}
+
+// happen lets something end that cannot be brought back.
+func (p *player) happen(space int) {
+	switch p.rnd.IntN(4) {
+	case 0: // another boot
+		p.say("reboot")
+		p.model.boot++
+		p.model.clock = time.Minute
+		for i := range spaces {
+			p.replace(i)
+		}
+	case 1:
+		p.say("space %d is replaced", space)
+		p.replace(space)
+	default:
+		p.say("the server of %d is started again", space)
+		p.world.restart(space)
+		p.runs[space]++
+	}
+	p.refresh()
+}
+
+func (p *player) replace(space int) {
+	p.world.replace(space)
+	p.lives[space]++
+	p.runs[space]++
+	delete(p.model.readOnly, space)
+}
+
+// call calls the tuner and reports whether it was killed.
+func (p *player) call(f func() error) (err error, dead bool) { //nolint:revive // the error is not of this call
+	defer func() {
+		switch cause := recover(); cause {
+		case nil:
+		case killed{}:
+			dead = true
+			p.say("    killed at %v", p.faults)
+		default:
+			panic(cause)
+		}
+	}()
+	return f(), false
+}
+
+// count returns how often a fault point was passed.
+func (p *player) count(f fault) (n int) {
+	for _, g := range p.faults {
+		if f == g {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *player) apply() {
+	var steps []modelStep
+	var plan Plan
+	for space := range spaces {
+		for _, key := range keys() {
+			if p.rnd.IntN(3) > 0 {
+				continue
+			}
+			from, to := p.world.value(space, key), p.some(key)
+			if p.rnd.IntN(12) == 0 {
+				from = p.some(key) // stale, perhaps
+			}
+			steps = append(steps, modelStep{p.id(space, key), from, to})
+			plan.Steps = append(plan.Steps, p.world.step(space, key, from, to))
+		}
+	}
+	plan.BootID = p.now().BootID
+	trial := time.Duration(p.rnd.IntN(3)) * time.Minute
+	p.say("apply %v, trial %v", steps, trial)
+	left, want := p.model.accepts(steps)
+	var got *Transaction
+	err, dead := p.call(func() (err error) {
+		got, err = p.tuner.Apply(p.t.Context(), p.now(), &plan, ApplyOptions{Trial: trial})
+		return err
+	})
+	if want != nil {
+		if !errors.Is(err, want) || got != nil {
+			p.t.Errorf("Apply = %v, %v, want %v", got, err, want)
+		}
+		return
+	}
+	tx := &modelTx{steps: groupModel(left, false), deadline: p.model.clock + trial, boot: p.model.boot}
+	if dead {
+		p.afterKill(tx)
+		return
+	}
+	cause := p.model.write(tx, len(tx.steps))
+	switch {
+	case cause != nil:
+		var left error
+		tx.state, left = p.model.undo(tx, len(tx.steps), Failed)
+		want = errors.Join(cause, left)
+	case trial > 0:
+		tx.state = Applied
+	default:
+		tx.state = Confirmed
+	}
+	p.model.txs = append(p.model.txs, tx)
+	p.ids[tx] = got.ID
+	p.compare("Apply", err, want)
+}
+
+// afterKill tells the model how far a transaction came that was being applied or
+// ended when the process was killed.
+func (p *player) afterKill(tx *modelTx) {
+	all, err := p.tuner.History()
+	if err != nil {
+		p.t.Errorf("History: %v", err)
+		return
+	}
+	known := p.ids[tx] != ""
+	if !known {
+		if len(all) == len(p.model.txs) { // nothing had become durable
+			if n := p.count(faultWritten); n > 0 {
+				p.t.Errorf("killed after %d writes, and the journal has nothing", n)
+			}
+			return
+		}
+		p.ids[tx] = all[0].ID
+		p.model.txs = append(p.model.txs, tx)
+	}
+	p.model.write(tx, p.count(faultWritten))           //nolint:errcheck // that is what stopped it
+	p.model.undo(tx, p.count(faultUndone), RolledBack) //nolint:errcheck // as far as it came
+	for _, read := range all {
+		if read.ID == p.ids[tx] {
+			tx.state = stored(read)
+		}
+	}
+	if p.count(faultWritten) < len(tx.steps) && !known && (tx.state == Applied || tx.state == Confirmed) {
+		p.t.Errorf("killed before all was written, and it is %s", tx.state)
+	}
+}
+
+// stored returns the state that the journal has.
+func stored(tx *Transaction) State {
+	if tx.State == Superseded {
+		return Confirmed
+	}
+	return tx.State
+}
+
+// compare compares an error of the tuner with the model's, which may be a join.
+func (p *player) compare(what string, got, want error) {
+	for _, sentinel := range []error{ErrOpen, ErrClosed, ErrConflict, ErrLate, ErrIncomplete, ErrStale, ErrSatisfied, host.ErrGone, host.ErrPermission} {
+		if sentinel == host.ErrPermission && errors.Is(want, ErrIncomplete) {
+			continue // its text says why
+		}
+		if errors.Is(got, sentinel) != errors.Is(want, sentinel) {
+			p.t.Errorf("%s = %v, want %v", what, got, want)
 			return
 		}
 	}
-	t.Logf("%d steps, %d refusals", steps, refusals)
-	if steps < 1000 || refusals < 1000 {
-		t.Errorf("%d steps and %d refusals: too few to prove anything", steps, refusals)
+	if (got == nil) != (want == nil) {
+		p.t.Errorf("%s = %v, want %v", what, got, want)
 	}
 }
 
-// wrong says what no plan may have.
-func (w *world) wrong(p *Plan) (all []string) {
-	say := func(s *Step, format string, args ...any) {
-		all = append(all, fmt.Sprintf("%s %s%v %d to %d: ", s.Kind, s.Key, s.Listener, s.From, s.To)+fmt.Sprintf(format, args...))
+// decide lets one transaction be confirmed or rolled back.
+func (p *player) decide(what string, judge func(*modelTx) verdict, do func(context.Context, Now, string) (*Transaction, error)) {
+	if len(p.model.txs) == 0 {
+		return
 	}
-	somaxconn := map[uint64]int64{}
-	for _, n := range w.in.Namespaces {
-		somaxconn[n.Inode] = n.Sysctls["net.core.somaxconn"]
+	tx := p.model.txs[len(p.model.txs)-1]
+	if p.rnd.IntN(3) == 0 {
+		tx = p.model.txs[p.rnd.IntN(len(p.model.txs))]
 	}
-	limits := map[string]map[int64]bool{}
-	resized := map[string]int{}
-	for i := range p.Steps {
-		s := &p.Steps[i]
-		if s.To < s.From && !(w.AllowDecrease && w.Person) {
-			say(s, "a value is lowered")
-		}
-		switch {
-		case s.Kind == KindListen:
-			var l *inspection.Listener
-			for i := range w.in.Listeners {
-				if w.in.Listeners[i].Cookie == s.Listener.Cookie {
-					l = &w.in.Listeners[i]
-				}
-			}
-			if l.Owner == nil || w.Policy.Excluded(l.Owner.Comm) {
-				say(s, "a listener of nobody, or of an excluded program, is resized")
-			}
-			if !w.Person && len(w.Policy.LiveResize.Namespaces) == 0 {
-				say(s, "the loop resizes without the policy's leave")
-			}
-			if s.To > somaxconn[s.Scope.Netns] {
-				say(s, "somaxconn, %d, would cut it down", somaxconn[s.Scope.Netns])
-			}
-			if s.To > w.Policy.Backlog.Max {
-				say(s, "beyond the bounds")
-			}
-			group := fmt.Sprint(l.Netns, l.Name())
-			if limits[group] == nil {
-				limits[group] = map[int64]bool{}
-			}
-			limits[group][s.To] = true
-			resized[group]++
-			if l.SynQueue.Members > 1 && len(limits[group]) > 1 {
-				say(s, "the members of its group differ")
-			}
-		case s.Key == tcpq.Somaxconn.String():
-			somaxconn[s.Scope.Netns] = s.To
-			if s.To > w.Policy.Somaxconn.Max || s.To < w.Policy.Somaxconn.Min && s.To < s.From {
-				say(s, "beyond the bounds")
-			}
-		case s.Key == tcpq.TCPSyncookies.String():
-			if s.From != 0 || s.To != 1 {
-				say(s, "no other change is allowed")
-			}
-		case s.Key == tcpq.TCPMaxSynBacklog.String():
-			for _, n := range w.in.Namespaces {
-				if n.Inode == s.Scope.Netns && n.Sysctls["net.ipv4.tcp_syncookies"] != 0 {
-					say(s, "it does nothing while cookies are on")
-				}
+	p.say("%s %s, %s", what, p.ids[tx], tx.state)
+	v := judge(tx)
+	err, dead := p.call(func() error {
+		_, err := do(p.t.Context(), p.now(), p.ids[tx])
+		return err
+	})
+	if dead {
+		p.afterKill(tx)
+		return
+	}
+	p.compare(what, err, p.model.follow(tx, v))
+}
+
+func (p *player) recover() {
+	orphaned := p.rnd.IntN(4) == 0
+	p.say("recover, orphaned %t", orphaned)
+	open := p.model.open()
+	err, dead := p.call(func() error {
+		_, err := p.tuner.Recover(p.t.Context(), p.now(), orphaned)
+		return err
+	})
+	if open == nil {
+		p.compare("Recover", err, nil)
+		return
+	}
+	if dead {
+		p.afterKill(open)
+		return
+	}
+	p.compare("Recover", err, p.model.follow(open, p.model.recovers(open, orphaned)))
+	if open.state.Open() {
+		return
+	}
+	before := maps.Clone(p.model.values)
+	p.kill = 0
+	if again, err := p.tuner.Recover(p.t.Context(), p.now(), orphaned); len(again) > 0 || err != nil || !maps.Equal(before, p.model.values) {
+		p.t.Errorf("Recover again = %v, %v, want nothing", again, err)
+	}
+}
+
+// check compares everything with the model.
+func (p *player) check() {
+	for space := range spaces {
+		for _, key := range keys() {
+			want := p.model.values[p.id(space, key)]
+			if got := p.world.value(space, key); got != want {
+				p.t.Errorf("%q of space %d is %d, want %d", key, space, got, want)
 			}
 		}
 	}
-	for i := range w.in.Listeners {
-		l := &w.in.Listeners[i]
-		if n := resized[fmt.Sprint(l.Netns, l.Name())]; n > 0 && n != l.SynQueue.Members {
-			all = append(all, fmt.Sprintf("%d of the %d members of %s are resized", n, l.SynQueue.Members, l.Name()))
+	all, err := p.tuner.History()
+	if err != nil || len(all) != len(p.model.txs) {
+		p.t.Errorf("History = %d transactions, %v, want %d", len(all), err, len(p.model.txs))
+		return
+	}
+	open := 0
+	for i, tx := range p.model.txs {
+		read := all[len(all)-1-i]
+		want := tx.state
+		if want == Confirmed && p.model.superseded(tx) {
+			want = Superseded
+		}
+		if read.ID != p.ids[tx] || read.State != want {
+			p.t.Errorf("transaction %d is %s, %s (%s), want %s, %s", i, read.ID, read.State, read.Reason, p.ids[tx], want)
+		}
+		if read.State.Open() {
+			open++
 		}
 	}
-	for _, r := range p.Refusals {
-		if slices.Contains([]string{"worst-wait", "idle-memory", "worst-memory", "memory-pressure", "memory-known", "step"}, r.Rail) && r.To <= freeLimit {
-			all = append(all, fmt.Sprintf("rail %s refuses %d", r.Rail, r.To))
-		}
-		if r.Message == "" {
-			all = append(all, "a refusal says nothing")
-		}
+	if open > 1 {
+		p.t.Errorf("%d transactions are open, want one at most", open)
 	}
-	var b bytes.Buffer
-	if err := WritePlan(&b, p); err != nil {
-		all = append(all, err.Error())
-	}
-	if _, err := ReadPlan(b.Bytes()); err != nil {
-		all = append(all, err.Error())
-	}
-	return all
 }

@@ -18,8 +18,11 @@ import (
 // done: a limit that was to be raised could else shrink.
 func (t *Tuner) set(p place, s *Step, from, to int64) error {
 	if s.Kind == KindListen {
-		if err := roomFor(p, s, to); err != nil {
+		switch somaxconn, err := readSomaxconn(p, s); {
+		case err != nil:
 			return err
+		case somaxconn < to:
+			return shrinks(somaxconn)
 		}
 	}
 	if err := p.write(s, from, to); err != nil {
@@ -33,16 +36,12 @@ func (t *Tuner) set(p place, s *Step, from, to int64) error {
 	return nil
 }
 
-// roomFor returns a host.ErrShrinks when listen(2) would not give the listener of s
-// this limit.
-func roomFor(p place, s *Step, limit int64) error {
-	somaxconn, err := p.read(&Step{Kind: KindSysctl, Scope: s.Scope, Key: tcpq.Somaxconn.String()})
-	if err != nil {
-		return err
-	}
-	if somaxconn < limit {
-		return fmt.Errorf("%s of its namespace is %d, and listen(2) would cut %d down to it: raise that first: %w",
-			tcpq.Somaxconn, somaxconn, limit, host.ErrShrinks)
-	}
-	return nil
+// readSomaxconn reads what the limit of a step's listener is cut down to.
+func readSomaxconn(p place, s *Step) (int64, error) {
+	return p.read(&Step{Kind: KindSysctl, Scope: s.Scope, Key: tcpq.Somaxconn.String()})
+}
+
+// shrinks says why listen(2) is not called.
+func shrinks(somaxconn int64) error {
+	return fmt.Errorf("listen(2) would cut it down to %s of its namespace, %d: raise that first: %w", tcpq.Somaxconn, somaxconn, host.ErrShrinks)
 }

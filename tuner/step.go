@@ -83,26 +83,33 @@ func (s *Step) better(v int64) bool {
 // saw remembers the value that was found.
 func (s *Step) saw(v int64) { s.Seen = &v }
 
-// A valueKey tells one value of a host from any other.
-type valueKey struct {
-	netns  uint64
-	cookie string // of the namespace
+// A netnsID tells one network namespace from any other.
+type netnsID struct {
+	inode  uint64
+	cookie string
+}
+
+func (s *Scope) id() netnsID { return netnsID{s.Netns, s.Cookie} }
+
+// A valueID tells one value of a host from any other.
+type valueID struct {
+	netns  netnsID
 	key    string
 	socket string // cookie of the listener
 }
 
 // value returns which value the step changes.
-func (s *Step) value() valueKey {
-	k := valueKey{netns: s.Scope.Netns, cookie: s.Scope.Cookie, key: s.Key}
+func (s *Step) value() valueID {
+	v := valueID{netns: s.Scope.id(), key: s.Key}
 	if s.Kind == KindListen {
-		k.socket = s.Listener.Cookie
+		v.socket = s.Listener.Cookie
 	}
-	return k
+	return v
 }
 
 // somaxconn returns which value the limit of the step's listener is cut down to.
-func (s *Step) somaxconn() valueKey {
-	return valueKey{netns: s.Scope.Netns, cookie: s.Scope.Cookie, key: tcpq.Somaxconn.String()}
+func (s *Step) somaxconn() valueID {
+	return valueID{netns: s.Scope.id(), key: tcpq.Somaxconn.String()}
 }
 
 // cookie returns the cookie as the kernel has it, 0 when there is none.
