@@ -38,22 +38,32 @@ func (k *liveKernel) visit(ctx context.Context, all []Scope, look func(int, plac
 		return err
 	}
 	at := make(map[*host.Namespace]int, len(all))
-	var known []*host.Namespace
+	var there []*host.Namespace
 	for i := range all {
-		if found[i].err != nil {
-			look(i, nil, found[i].err)
-			continue
+		if found[i].err == nil {
+			at[found[i].ns] = i
+			there = append(there, found[i].ns)
 		}
-		at[found[i].ns] = i
-		known = append(known, found[i].ns)
 	}
-	return k.live.Change(ctx, known, func(ns *host.Namespace, in host.Changeable, err error) {
+	next := 0
+	skip := func(to int) { // what cannot be visited has its turn, too
+		for ; next < to; next++ {
+			look(next, nil, found[next].err)
+		}
+	}
+	err = k.live.Change(ctx, there, func(ns *host.Namespace, in host.Changeable, err error) {
+		skip(at[ns])
+		next++
 		if err != nil {
 			look(at[ns], nil, err)
 			return
 		}
 		look(at[ns], &livePlace{ctx: ctx, kernel: k, in: in}, nil)
 	})
+	if err == nil {
+		skip(len(all))
+	}
+	return err
 }
 
 // livePlace is a namespace of this machine.

@@ -23,17 +23,17 @@ var seedFlag = flag.Uint64("tuner.seed", 0, "play only the sequence of this seed
 
 const spaces = 2 // namespaces in a world
 
-// TestProperty plays random sequences of everything that can happen to a host and
+// TestSequences plays random sequences of everything that can happen to a host and
 // compares each value and each transaction with the model.
-func TestProperty(t *testing.T) {
+func TestSequences(t *testing.T) {
 	dir := memoryDir(t)
 	for _, seed := range seeds(3000) {
 		play(t, newFakeWorld(), dir, seed)
 	}
 }
 
-// TestKernelProperty does so with the real kernel.
-func TestKernelProperty(t *testing.T) {
+// TestKernelSequences does so with the real kernel.
+func TestKernelSequences(t *testing.T) {
 	newBox(t) // or skip
 	dir := memoryDir(t)
 	for _, seed := range seeds(200) {
