@@ -234,13 +234,10 @@ func verifyStep(p place, s *Step) error {
 		return fmt.Errorf("read %s back: %w", s, err)
 	}
 	if v != s.To {
-		return fmt.Errorf("%s is %d right after it was set to %d: %w", s, v, s.To, errReadBack)
+		return fmt.Errorf("%s is %d right after it was set to %d: %w", s, v, s.To, host.ErrVerify)
 	}
 	return nil
 }
-
-// errReadBack says that a value is not what was written.
-var errReadBack = errors.New("it did not stay")
 
 // fail undoes what was begun.
 func (t *Tuner) fail(ctx context.Context, now Now, s *session, tx *Transaction, cause error) error {

@@ -105,8 +105,8 @@ func (s *fakeSpace) may(*Step) error {
 	return nil
 }
 
-// A world is what the property test plays with: namespaces with a listener each.
-type world interface {
+// A playground is what the property test plays with: namespaces with a listener each.
+type playground interface {
 	kernel() kernel
 	step(space int, key string, from, to int64) Step // key "" is the listener
 	value(space int, key string) int64

@@ -21,7 +21,7 @@ import (
 
 var seedFlag = flag.Uint64("tuner.seed", 0, "play only the sequence of this seed")
 
-const spaces = 2 // namespaces in a world
+const spaces = 2 // namespaces in a playground
 
 // TestSequences plays random sequences of everything that can happen to a host and
 // compares each value and each transaction with the model.
@@ -74,7 +74,7 @@ func memoryDir(t *testing.T) string {
 type player struct {
 	t     *testing.T
 	rnd   *rand.Rand
-	world world
+	world playground
 	tuner *Tuner
 	model *model
 	ids   map[*modelTx]string
@@ -90,7 +90,7 @@ type player struct {
 // killed is the panic of a process that is killed.
 type killed struct{}
 
-func play(t *testing.T, w world, dir string, seed uint64) {
+func play(t *testing.T, w playground, dir string, seed uint64) {
 	t.Helper()
 	p := &player{
 		t: t, rnd: rand.New(rand.NewPCG(seed, 0)), world: w, ids: map[*modelTx]string{},

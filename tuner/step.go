@@ -14,20 +14,14 @@ import (
 	"github.com/qtune/qtune/tcpq"
 )
 
-// changeable lists the sysctls that a step may change: those whose effect on a
-// queue this program can explain.
-func changeable() []tcpq.Sysctl {
-	return []tcpq.Sysctl{tcpq.Somaxconn, tcpq.TCPMaxSynBacklog, tcpq.TCPSyncookies}
-}
-
 // sysctlOf returns the sysctl of that name, if it may be changed.
 func sysctlOf(name string) (tcpq.Sysctl, error) {
-	for _, s := range changeable() {
+	for _, s := range Settable() {
 		if s.String() == name {
 			return s, nil
 		}
 	}
-	return 0, fmt.Errorf("%s is no sysctl that qtune changes: it changes %v", name, changeable())
+	return 0, fmt.Errorf("%s is no sysctl that qtune changes: it changes %v", name, Settable())
 }
 
 // validate says what makes a step impossible.

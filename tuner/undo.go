@@ -85,7 +85,7 @@ func (t *Tuner) undoStep(p place, s *Step, v int64, before Outcome, err error) {
 	}
 	if err == nil {
 		if v, err = p.read(s); err == nil && v != s.From {
-			err = fmt.Errorf("%d was found after %d was written: %w", v, s.From, host.ErrChanged)
+			err = fmt.Errorf("%d was found after %d was written: %w", v, s.From, host.ErrVerify)
 		}
 	}
 	switch {
@@ -96,7 +96,7 @@ func (t *Tuner) undoStep(p place, s *Step, v int64, before Outcome, err error) {
 		s.Outcome = Vanished
 	case errors.Is(err, host.ErrShrinks):
 		s.Outcome = LeftHigh
-	case errors.Is(err, host.ErrChanged):
+	case errors.Is(err, host.ErrChanged), errors.Is(err, host.ErrVerify):
 		s.Outcome = Foreign
 	default:
 		s.Outcome = Unknown
