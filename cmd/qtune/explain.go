@@ -22,7 +22,7 @@ import (
 )
 
 type explainOptions struct {
-	Global *globalOptions
+	changing
 
 	Backlog       int64
 	Somaxconn     int64
@@ -36,10 +36,10 @@ type explainOptions struct {
 }
 
 func explainCommand(global *globalOptions) *cobra.Command {
-	o := explainOptions{Global: global}
+	o := explainOptions{changing: changing{Global: global}}
 	cmd := &cobra.Command{
-		Use:   "explain [CODE]",
-		Short: "Compute the limits of a listener's queues, or explain a finding",
+		Use:   "explain [CODE | TX]",
+		Short: "Compute the limits of a listener's queues, or explain a finding or a change",
 		Long: `Without an argument: the limits of both queues of a listener, step by step, by
 the rules of the kernel in question, beside what textbooks say; what they take in
 memory; and what each change would do, now and after the next listen(2).
@@ -47,15 +47,17 @@ What is not given is this host's; without --backlog the program asks for as much
 as somaxconn allows.
 
 With the code of a finding: what it means, how to confirm it by hand, what to do
-and what not.`,
+and what not. With the id of a transaction, or its start: what was changed, why, by
+whom, and what became of it.`,
 		Example: `  qtune explain --backlog 511                      # on this host
   qtune explain --backlog 128 --tcp-syncookies 0   # what if
   qtune explain --backlog 0 --kernel 5.10.223 --tcp-syncookies 0
   qtune explain --kernel 3.10.0-1160.el7 --backlog 1024 --somaxconn 1024 -o json
-  qtune explain accept-queue-overflow              # a finding`,
+  qtune explain accept-queue-overflow              # a finding
+  sudo qtune explain 01JDK8                        # a change (qtune history)`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError("explain takes one code, or none (try qtune explain --help)")
+				return usageError("explain takes one code or transaction, or none (try qtune explain --help)")
 			}
 			return nil
 		},
@@ -69,13 +71,17 @@ and what not.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Out = cmd.OutOrStdout()
 			o.given = cmd.Flags().Changed
-			if len(args) == 1 {
+			switch {
+			case len(args) == 1 && isTransaction(args[0]):
+				return o.explainTransaction(args[0])
+			case len(args) == 1:
 				return o.explainCode(args[0])
 			}
 			return o.explainLimits(cmd.Context())
 		},
 	}
 	f := cmd.Flags()
+	o.bind(f)
 	f.Int64Var(&o.Backlog, "backlog", 0, "what the program gives to listen(2)")
 	f.Int64Var(&o.Somaxconn, "somaxconn", 0, "net.core.somaxconn of its namespace")
 	f.Int64Var(&o.MaxSynBacklog, "tcp-max-syn-backlog", 0, "net.ipv4.tcp_max_syn_backlog of its namespace")
@@ -87,6 +93,27 @@ and what not.`,
 	f.Lookup("backlog").DefValue = "as much as somaxconn"
 	f.StringVarP(&o.Output, "output", "o", "table", "table, json or yaml")
 	return cmd
+}
+
+// isTransaction reports whether an argument is the start of a transaction's id: a
+// ULID begins with a digit, and no code does.
+func isTransaction(arg string) bool { return arg != "" && arg[0] >= '0' && arg[0] <= '9' }
+
+// explainTransaction says all of a transaction.
+func (o *explainOptions) explainTransaction(id string) error {
+	t, now, err := o.opening()
+	if err != nil {
+		return err
+	}
+	tx, err := find(t, id)
+	if err != nil {
+		return err
+	}
+	return writeAs(o.Out, o.Output, documentOf(tx), func() error {
+		s := newTextScreen(o.Out)
+		s.transaction(tx, now)
+		return s.w.Flush()
+	})
 }
 
 // explainCode explains a finding.

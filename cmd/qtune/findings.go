@@ -74,15 +74,17 @@ func (s *screen) problem(f *inspection.Finding, shared bool) {
 const usualWidth = 100
 
 // item writes a labelled sentence below a finding, wrapped beside its label.
-func (s *screen) item(label, text string) {
-	const margin = "  %-6s  "
-	indent := strings.Repeat(" ", len(fmt.Sprintf(margin, "")))
+func (s *screen) item(label, text string) { s.field("  ", "", label, text) }
+
+// field writes a labelled sentence behind a margin, wrapped beside its label.
+func (s *screen) field(margin, style, label, text string) {
+	indent := margin + strings.Repeat(" ", len("change")+2)
 	width := s.style.Width
 	if width == 0 {
 		width = usualWidth
 	}
 	width = max(width-len(indent), 1)
-	first := fmt.Sprintf(margin, label)
+	first := margin + s.paint(style, fmt.Sprintf("%-6s", label)) + "  "
 	lead := text[:len(text)-len(strings.TrimLeft(text, " "))]
 	for line := range strings.SplitSeq(wrap(strings.TrimLeft(text, " "), width), "\n") {
 		fmt.Fprintln(s.w, first+lead+strings.TrimLeft(line, " "))
@@ -133,7 +135,7 @@ func (s *screen) remark(code string) {
 
 // paint colours a text on a terminal that wants it.
 func (s *screen) paint(style, text string) string {
-	if !s.style.Colour {
+	if !s.style.Colour || style == "" {
 		return text
 	}
 	return style + text + styleOff

@@ -33,7 +33,7 @@ func main() {
 	if errors.Is(err, context.Canceled) {
 		err = fmt.Errorf("interrupted: %w", err)
 	}
-	if !errors.Is(err, errCritical) {
+	if !isAnswer(err) {
 		fmt.Fprintln(os.Stderr, "qtune:", err)
 	}
 	os.Exit(exitCode(err))

@@ -5,8 +5,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,40 +17,6 @@ import (
 	"github.com/qtune/qtune/collector"
 	"github.com/qtune/qtune/host"
 )
-
-// Exit codes.
-const (
-	exitError      = 1
-	exitCritical   = 2 // with --detailed-exitcode
-	exitPermission = 12
-	exitUsage      = 64
-	exitInterrupt  = 130 // as shells have it
-)
-
-// errCritical says that connections are being lost, to whoever asked for it as an
-// exit code. It was shown already.
-var errCritical = errors.New("a critical finding")
-
-// errUsage says that the command line makes no sense.
-var errUsage = errors.New("usage")
-
-func usageError(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", errUsage, fmt.Sprintf(format, args...))
-}
-
-func exitCode(err error) int {
-	switch {
-	case errors.Is(err, errUsage):
-		return exitUsage
-	case errors.Is(err, errCritical):
-		return exitCritical
-	case errors.Is(err, host.ErrPermission):
-		return exitPermission
-	case errors.Is(err, context.Canceled):
-		return exitInterrupt
-	}
-	return exitError
-}
 
 // knownCommand refuses a command that there is not.
 func knownCommand(cmd *cobra.Command, args []string) error {
@@ -107,7 +71,8 @@ full its two queues are, who set their limit, and whether it loses connections.`
 	f.StringVar(&o.LogFormat, "log-format", "text", "text or json")
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%v", err) })
-	cmd.AddCommand(agentCommand(&o), inspectCommand(&o), topCommand(&o), explainCommand(&o), recordCommand(&o), selftestCommand(&o), versionCommand())
+	cmd.AddCommand(agentCommand(&o), inspectCommand(&o), topCommand(&o), explainCommand(&o), recordCommand(&o), selftestCommand(&o), versionCommand(),
+		planCommand(&o), applyCommand(&o), confirmCommand(&o), rollbackCommand(&o), recoverCommand(&o), historyCommand(&o), driftCommand(&o))
 	return cmd
 }
 

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qtune/qtune/tuner"
+)
+
+type historyOptions struct {
+	changing
+	Output string
+
+	Out io.Writer
+}
+
+func historyCommand(global *globalOptions) *cobra.Command {
+	o := historyOptions{changing: changing{Global: global}}
+	cmd := &cobra.Command{
+		Use:   "history",
+		Short: "List what qtune changed on this host",
+		Long: `List the transactions of the journal, the newest first: what was changed, from what
+to what, and what became of it. Those that are open come to an end by confirm,
+rollback or recover. explain TX says all of one.`,
+		Example: `  sudo qtune history
+  sudo qtune history -o json | jq '.transactions[] | select(.state == "confirmed")'
+  sudo qtune explain 01JDK8`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Out = cmd.OutOrStdout()
+			return o.run()
+		},
+	}
+	o.bind(cmd.Flags())
+	cmd.Flags().StringVarP(&o.Output, "output", "o", "table", "table, json or yaml")
+	return cmd
+}
+
+func (o *historyOptions) run() error {
+	t, now, err := o.opening()
+	if err != nil {
+		return err
+	}
+	all, unread := history(t)
+	if all == nil && unread != nil {
+		return unread
+	}
+	err = writeAs(o.Out, o.Output, historyOf(all), func() error { return writeHistory(o.Out, all, now) })
+	return errors.Join(err, unread)
+}
+
+// A historyDocument is the journal as -o json prints it.
+type historyDocument struct {
+	APIVersion   string               `json:"apiVersion"`
+	Kind         string               `json:"kind"`
+	Transactions []historyTransaction `json:"transactions"`
+}
+
+type historyTransaction struct {
+	ID      string        `json:"id"`
+	State   tuner.State   `json:"state"`
+	Reason  string        `json:"reason,omitempty"`
+	Created time.Time     `json:"created"`
+	Steps   []historyStep `json:"steps"`
+}
+
+type historyStep struct {
+	Kind     tuner.Kind    `json:"kind"`
+	Netns    uint64        `json:"netns"`
+	Key      string        `json:"key,omitempty"`
+	Listener string        `json:"listener,omitempty"`
+	From     int64         `json:"from"`
+	To       int64         `json:"to"`
+	Outcome  tuner.Outcome `json:"outcome,omitempty"`
+}
+
+func historyOf(all []*tuner.Transaction) historyDocument {
+	d := historyDocument{APIVersion: tuner.APIVersion, Kind: "History", Transactions: []historyTransaction{}}
+	for _, tx := range all {
+		out := historyTransaction{ID: tx.ID, State: tx.State, Reason: tx.Reason, Created: tx.Created.Wall, Steps: []historyStep{}}
+		for i := range tx.Steps {
+			step := &tx.Steps[i]
+			h := historyStep{Kind: step.Kind, Netns: step.Scope.Netns, Key: step.Key, From: step.From, To: step.To, Outcome: step.Outcome}
+			if step.Listener != nil {
+				h.Listener = listenerText(step.Listener)
+			}
+			out.Steps = append(out.Steps, h)
+		}
+		d.Transactions = append(d.Transactions, out)
+	}
+	return d
+}
+
+// writeHistory writes a line for each transaction.
+func writeHistory(out io.Writer, all []*tuner.Transaction, now tuner.Now) error {
+	s := newTextScreen(out)
+	if len(all) == 0 {
+		s.say("qtune has changed nothing on this host.")
+		return s.w.Flush()
+	}
+	t := table{columns: []column{
+		{title: "TRANSACTION"},
+		{title: "WHEN"},
+		{title: "STATE", least: 12},
+		{title: "CHANGES", least: 24},
+	}}
+	for _, tx := range all {
+		state := stateText(tx)
+		if left, ok := untilDeadline(tx, now); ok {
+			state = "on trial, " + clockText(left)
+		}
+		t.rows = append(t.rows, row{style: rowStyle(tx.State), cells: []string{
+			tx.ID, tx.Created.Wall.UTC().Format("2006-01-02 15:04"), state, changesText(tx.Steps),
+		}})
+	}
+	t.write(s.w, terminalWidth(out), s.style.Colour) // uncut where it is no terminal
+	return s.w.Flush()
+}
+
+// rowStyle paints what is open and dims what is over.
+func rowStyle(state tuner.State) string {
+	if state == tuner.Confirmed {
+		return ""
+	}
+	return stateStyle(state)
+}
+
+// changesText says in a line what a transaction changes.
+func changesText(steps []tuner.Step) string {
+	var all []string
+	for i := range steps {
+		step := &steps[i]
+		name := step.Key
+		if step.Listener != nil {
+			name = socketText(step.Listener)
+		}
+		where := scopeText(&tuner.Scope{Netns: step.Scope.Netns, Host: step.Scope.Host, Name: step.Scope.Name})
+		all = append(all, fmt.Sprintf("%s %s %d -> %d", where, name, step.From, step.To))
+	}
+	return strings.Join(all, "; ")
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/qtune/qtune/advisor"
+	"github.com/qtune/qtune/collector"
+	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/sysctl"
+	"github.com/qtune/qtune/tcpq"
+	"github.com/qtune/qtune/tuner"
+)
+
+// look returns what is known of the host: the ten minutes of its agent and, since
+// those may be half a minute old, the values of this moment; without an agent what
+// is seen while watching.
+func (p *planning) look(ctx context.Context) (*inspection.Inspection, error) {
+	o := inspectOptions{
+		Global: p.Global, selection: selection{Netns: p.Netns, Filter: p.Filter, Sort: "netns"},
+		For: p.For, Syn: string(collector.SynAuto), Output: "table",
+		Err: p.Err, forGiven: p.forGiven, socket: p.socket,
+	}
+	search, err := o.search()
+	if err != nil {
+		return nil, err
+	}
+	known, err := o.askAgent(ctx, search)
+	if err != nil {
+		return nil, err
+	}
+	if known == nil {
+		return o.read(ctx, search)
+	}
+	progress := newProgress(p.Err)
+	defer progress.clear()
+	c, _, err := p.collector(progress)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.Snapshot(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := nothingRead(s); err != nil {
+		return nil, err
+	}
+	return freshened(known, inspection.From(s, nil, advisor.Report{})), nil
+}
+
+// freshened returns what an agent knows with the values that hold now. What is
+// gone is left out; what came since stays, with nothing found of it.
+func freshened(known, now *inspection.Inspection) *inspection.Inspection {
+	out := *now
+	out.Window, out.Elsewhere, out.Agent = known.Window, known.Elsewhere, known.Agent
+	was := map[listenerID]*inspection.Listener{}
+	for i := range known.Listeners {
+		was[idOf(&known.Listeners[i])] = &known.Listeners[i]
+	}
+	there := map[listenerID]bool{}
+	for i := range out.Listeners {
+		l := &out.Listeners[i]
+		there[idOf(l)] = true
+		if k := was[idOf(l)]; k != nil {
+			l.AcceptQueue.Peak, l.AcceptQueue.RecentPeak = k.AcceptQueue.Peak, k.AcceptQueue.RecentPeak
+			l.Discards, l.Refused, l.Totals, l.Findings = k.Discards, k.Refused, k.Totals, k.Findings
+		}
+	}
+	moved := map[uint64]*inspection.Namespace{}
+	for i := range known.Namespaces {
+		moved[known.Namespaces[i].Inode] = &known.Namespaces[i]
+	}
+	alive := map[uint64]bool{}
+	for i := range out.Namespaces {
+		n := &out.Namespaces[i]
+		if k := moved[n.Inode]; k != nil && k.Cookie == n.Cookie { // not its successor of the same number
+			n.Moved = k.Moved
+			alive[n.Inode] = true
+		}
+	}
+	out.Findings = nil
+	for _, f := range known.Findings {
+		if alive[f.Netns] && (f.Listener == nil || there[listenerID{f.Netns, f.Listener.Cookie}]) {
+			out.Findings = append(out.Findings, f)
+		}
+	}
+	return &out
+}
+
+// bootFile is the file in which --persist writes.
+const bootFile = "60-qtune.conf"
+
+// atBoot returns who sets a key of the host's namespace at boot. What of the files
+// cannot be read is said in the log: it bears on no change of now.
+func (p *planning) atBoot() func(tcpq.Sysctl) []tuner.Setter {
+	files, err := sysctl.Boot(p.Global.Rootfs)
+	if err != nil {
+		p.Global.Log.Warn("who sets sysctls at boot is not all known", "error", err)
+	}
+	if files == nil {
+		return nil
+	}
+	return func(key tcpq.Sysctl) (all []tuner.Setter) {
+		shadows := files.Shadows(bootFile, key.String())
+		for _, line := range files.Who(key.String()) {
+			if path.Base(line.File) == bootFile {
+				continue // ours
+			}
+			all = append(all, tuner.Setter{
+				Where: fmt.Sprintf("%s:%d", line.File, line.Line), Value: line.Value, Wins: slices.Contains(shadows, line),
+			})
+		}
+		return all
+	}
+}
