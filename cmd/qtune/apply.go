@@ -18,6 +18,7 @@ import (
 
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/sysctl"
 	"github.com/qtune/qtune/tuner"
 )
 
@@ -150,6 +151,9 @@ func (o *applyOptions) run(ctx context.Context) error {
 	}
 	if in != nil {
 		s.unread(in)
+	}
+	if o.Persist && !p.Empty() {
+		s.say("When it is confirmed, the host's values are also written to /etc/sysctl.d/%s.", sysctl.PersistName)
 	}
 	if err := s.w.Flush(); err != nil {
 		return err

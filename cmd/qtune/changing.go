@@ -32,8 +32,16 @@ func (c *changing) usual() bool {
 	return c.StateDir == tuner.StateDir && c.LockFile == tuner.LockFile
 }
 
+// A hostTuner is the tuner of a host, and its clocks.
+type hostTuner struct {
+	*tuner.Tuner
+	live *host.Live
+}
+
+func (t *hostTuner) now() (tuner.Now, error) { return tuner.Present(t.live) }
+
 // tuner returns the tuner of this host.
-func (c *changing) tuner() (*tuner.Tuner, error) {
+func (c *changing) tuner() (*hostTuner, error) {
 	if c.Global.Host != "" {
 		return nil, usageError("--host reads a recording, and no transaction is of one")
 	}
@@ -41,22 +49,23 @@ func (c *changing) tuner() (*tuner.Tuner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tuner.New(live, tuner.Options{Dir: c.StateDir, Lock: c.LockFile, Root: c.Global.Rootfs, Log: c.Global.Log}), nil
+	t := tuner.New(live, tuner.Options{Dir: c.StateDir, Lock: c.LockFile, Root: c.Global.Rootfs, Log: c.Global.Log})
+	return &hostTuner{t, live}, nil
 }
 
 // opening returns the tuner and the present.
-func (c *changing) opening() (*tuner.Tuner, tuner.Now, error) {
+func (c *changing) opening() (*hostTuner, tuner.Now, error) {
 	t, err := c.tuner()
 	if err != nil {
 		return nil, tuner.Now{}, err
 	}
-	now, err := t.Now()
+	now, err := t.now()
 	return t, now, err
 }
 
 // find returns the transaction that is meant: by the start of its id, or without
 // one the only one that is open.
-func find(t *tuner.Tuner, id string) (*tuner.Transaction, error) {
+func find(t *hostTuner, id string) (*tuner.Transaction, error) {
 	if id != "" {
 		tx, err := t.Find(id)
 		if err == nil {
@@ -78,7 +87,7 @@ func find(t *tuner.Tuner, id string) (*tuner.Transaction, error) {
 
 // history returns the transactions of the journal, the newest first, for people:
 // nothing in them can act on a terminal.
-func history(t *tuner.Tuner) ([]*tuner.Transaction, error) {
+func history(t *hostTuner) ([]*tuner.Transaction, error) {
 	all, err := t.History()
 	for _, tx := range all {
 		makePrintable(tx)

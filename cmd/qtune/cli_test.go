@@ -39,6 +39,19 @@ func TestUsageErrorsSayWhatIsWanted(t *testing.T) {
 		{"a recording without a folder", []string{"record"}, "the folder to write"},
 		{"a selftest in an unknown format", []string{"selftest", "-o", "xml"}, "want table, wide, json or yaml"},
 		{"a selftest of a recording", []string{"selftest", "--host", "y"}, "no use here"},
+		{"a plan in an unknown format", []string{"plan", "-o", "table"}, "want text, json or yaml"},
+		{"a plan of a key that is not ours", []string{"plan", "vm.swappiness=1"}, "sysctl(8) sets any other"},
+		{"a plan of a policy and of a value", []string{"plan", "-f", "x", "net.core.somaxconn=1"}, "exclude each other"},
+		{"a recording that would be changed", []string{"apply", "--yes", "--host", "x"}, "cannot be changed"},
+		{"a recording that would be rolled back", []string{"rollback", "--host", "x"}, "no transaction is of one"},
+		{"a question that nobody can answer", []string{"apply"}, "nobody can be asked here"},
+		{"a trial and none", []string{"apply", "--yes", "--no-trial", "--confirm-within", "5m"}, "exclude each other"},
+		{"a trial without time", []string{"apply", "--yes", "--confirm-within", "0s"}, "want 1s to 24h"},
+		{"a trial without end", []string{"apply", "--yes", "--confirm-within", "240h"}, "want 1s to 24h"},
+		{"a shadow of nothing", []string{"apply", "--yes", "--shadowed-ok"}, "--persist"},
+		{"a plan that there is not", []string{"apply", "--yes", "../../go.mod"}, "read plan"},
+		{"two transactions at once", []string{"confirm", "1", "2"}, "one transaction, or none"},
+		{"what cannot be recovered", []string{"recover", "01"}, "takes no argument"},
 		{"a recording of a recording", []string{"record", "x", "--host", "y"}, "no use here"},
 	}
 	for _, tt := range tests {
@@ -98,7 +111,7 @@ func TestRecordRefusesAFolderInUse(t *testing.T) {
 }
 
 func TestVersionAndHelp(t *testing.T) {
-	for _, args := range [][]string{{"version"}, {"--help"}, {"inspect", "--help"}, {"record", "--help"}, {"selftest", "--help"}, {"completion", "bash"}} {
+	for _, args := range [][]string{{"version"}, {"--help"}, {"inspect", "--help"}, {"record", "--help"}, {"selftest", "--help"}, {"plan", "--help"}, {"apply", "--help"}, {"rollback", "--help"}, {"completion", "bash"}} {
 		out, err := execute(t, args...)
 		if err != nil || len(out) == 0 {
 			t.Errorf("qtune %v: %d bytes, %v", args, len(out), err)

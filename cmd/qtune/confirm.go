@@ -32,7 +32,7 @@ start of its id is enough, if no other begins so. What apply --persist asked for
 written to /etc/sysctl.d/60-qtune.conf now.` + exitHelp(tuner.ErrConflict, host.ErrPermission, tuner.ErrBusy, tuner.ErrLate, tuner.ErrIncomplete),
 		Example: `  sudo qtune confirm
   sudo qtune confirm 01JDK8`,
-	}, func(ctx context.Context, t *tuner.Tuner, now tuner.Now, id string) (*tuner.Transaction, error) {
+	}, func(ctx context.Context, t *hostTuner, now tuner.Now, id string) (*tuner.Transaction, error) {
 		return t.Confirm(ctx, now, id)
 	})
 }
@@ -48,7 +48,7 @@ said (exit 10).` + exitHelp(tuner.ErrConflict, host.ErrPermission, tuner.ErrBusy
 		Example: `  sudo qtune rollback            # the trial that is open
   sudo qtune history             # which there were
   sudo qtune rollback 01JDK8     # one that was confirmed`,
-	}, func(ctx context.Context, t *tuner.Tuner, now tuner.Now, id string) (*tuner.Transaction, error) {
+	}, func(ctx context.Context, t *hostTuner, now tuner.Now, id string) (*tuner.Transaction, error) {
 		return t.Rollback(ctx, now, id, byOperator)
 	})
 }
@@ -57,7 +57,7 @@ said (exit 10).` + exitHelp(tuner.ErrConflict, host.ErrPermission, tuner.ErrBusy
 const byOperator = "operator"
 
 // decide is what is done to a transaction.
-type decide func(ctx context.Context, t *tuner.Tuner, now tuner.Now, id string) (*tuner.Transaction, error)
+type decide func(ctx context.Context, t *hostTuner, now tuner.Now, id string) (*tuner.Transaction, error)
 
 // decideCommand fills in what confirm and rollback share.
 func decideCommand(global *globalOptions, cmd *cobra.Command, do decide) *cobra.Command {

@@ -21,7 +21,7 @@ type dryRunDocument struct {
 }
 
 // dryRun says what of a plan the kernel would allow.
-func (o *applyOptions) dryRun(ctx context.Context, t *tuner.Tuner, p *tuner.Plan) error {
+func (o *applyOptions) dryRun(ctx context.Context, t *hostTuner, p *tuner.Plan) error {
 	all, err := t.Probe(ctx, p)
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ func newEffect(ctx context.Context, global *globalOptions, p *tuner.Plan) *effec
 	for i := range p.Steps {
 		scope := &p.Steps[i].Scope
 		search = host.Search{Inode: scope.Netns}
-		e.concerned[netnsOf(scope)] = scopeText(&tuner.Scope{Netns: scope.Netns, Host: scope.Host, Name: scope.Name})
+		e.concerned[netnsOf(scope)] = netnsText(scope)
 	}
 	if len(e.concerned) > 1 {
 		search = host.Search{}
@@ -134,12 +134,15 @@ func (e *effect) write(s *screen, tx *tuner.Transaction) {
 	}}
 	for i := range tx.Steps {
 		step := &tx.Steps[i]
+		if step.Kind == tuner.KindFile {
+			continue
+		}
 		now, queue := strconv.FormatInt(step.To, 10), "-"
 		if l := e.listener(step.Listener); l != nil {
 			now, queue = fmt.Sprint(l.Accept.Max), fmt.Sprint(l.Accept.Len)
 		}
 		t.rows = append(t.rows, row{cells: []string{
-			scopeText(&tuner.Scope{Netns: step.Scope.Netns, Host: step.Scope.Host, Name: step.Scope.Name}),
+			netnsText(&step.Scope),
 			stepName(step), strconv.FormatInt(step.From, 10), now, queue,
 		}})
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -60,6 +61,7 @@ var exitCodes = []struct {
 	{13, tuner.ErrOpen, "an earlier transaction is not decided yet"},
 	{11, tuner.ErrRail, "a guard rail forbids it"},
 	{12, host.ErrPermission, "not permitted: what is missing is said"},
+	{12, fs.ErrPermission, "not permitted: what is missing is said"}, // to the journal or the lock
 	{17, host.ErrUnsupported, "not supported by this kernel, or here"},
 	{17, errors.ErrUnsupported, "not supported by this kernel, or here"},
 	{17, tuner.ErrNoGuardian, "nobody would undo the trial"},

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,6 +114,9 @@ func writeHistory(out io.Writer, all []*tuner.Transaction, now tuner.Now) error 
 	}}
 	for _, tx := range all {
 		state := stateText(tx)
+		if tx.State == tuner.Prepared {
+			state = string(tx.State) // why is a long story
+		}
 		if left, ok := untilDeadline(tx, now); ok {
 			state = "on trial, " + clockText(left)
 		}
@@ -134,17 +136,19 @@ func rowStyle(state tuner.State) string {
 	return stateStyle(state)
 }
 
-// changesText says in a line what a transaction changes.
+// changesText says in a line what a transaction changes first, and how much more.
 func changesText(steps []tuner.Step) string {
-	var all []string
-	for i := range steps {
-		step := &steps[i]
-		name := step.Key
-		if step.Listener != nil {
-			name = socketText(step.Listener)
-		}
-		where := scopeText(&tuner.Scope{Netns: step.Scope.Netns, Host: step.Scope.Host, Name: step.Scope.Name})
-		all = append(all, fmt.Sprintf("%s %s %d -> %d", where, name, step.From, step.To))
+	if len(steps) == 0 {
+		return "-"
 	}
-	return strings.Join(all, "; ")
+	step := &steps[0]
+	name := step.Key
+	if step.Listener != nil {
+		name = socketText(step.Listener)
+	}
+	text := fmt.Sprintf("%s %s %d -> %d", netnsText(&step.Scope), name, step.From, step.To)
+	if len(steps) > 1 {
+		text += fmt.Sprintf(" and %d more", len(steps)-1)
+	}
+	return text
 }

@@ -46,7 +46,7 @@ running listeners feel it now and which only when they listen again, who else se
 the same key, what a guard rail refuses, and what only the application can do. It
 writes nothing on the host, and needs no more rights than inspect.
 
-` + planSources + exitHelp(errChanges),
+` + planSources + exitHelp(errChanges, errUsage),
 		Example: `  sudo qtune plan                                   # what the findings advise
   sudo qtune plan --live-resize --for 30s           # running listeners, too
   sudo qtune plan -f /etc/qtune/policy.yaml --detailed-exitcode

@@ -6,9 +6,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"path"
-	"slices"
 
 	"github.com/qtune/qtune/advisor"
 	"github.com/qtune/qtune/collector"
@@ -93,9 +90,6 @@ func freshened(known, now *inspection.Inspection) *inspection.Inspection {
 	return &out
 }
 
-// bootFile is the file in which --persist writes.
-const bootFile = "60-qtune.conf"
-
 // atBoot returns who sets a key of the host's namespace at boot. What of the files
 // cannot be read is said in the log: it bears on no change of now.
 func (p *planning) atBoot() func(tcpq.Sysctl) []tuner.Setter {
@@ -106,16 +100,5 @@ func (p *planning) atBoot() func(tcpq.Sysctl) []tuner.Setter {
 	if files == nil {
 		return nil
 	}
-	return func(key tcpq.Sysctl) (all []tuner.Setter) {
-		shadows := files.Shadows(bootFile, key.String())
-		for _, line := range files.Who(key.String()) {
-			if path.Base(line.File) == bootFile {
-				continue // ours
-			}
-			all = append(all, tuner.Setter{
-				Where: fmt.Sprintf("%s:%d", line.File, line.Line), Value: line.Value, Wins: slices.Contains(shadows, line),
-			})
-		}
-		return all
-	}
+	return tuner.BootSetters(files)
 }

@@ -66,17 +66,21 @@ func byScope(steps []tuner.Step) (groups [][]*tuner.Step) {
 
 // scopeText names a namespace, and whose it is.
 func scopeText(sc *tuner.Scope) string {
-	name := sc.Name
+	if sc.Pod != "" {
+		return netnsText(sc) + " (pod " + sc.Pod + ")"
+	}
+	return netnsText(sc)
+}
+
+// netnsText names a namespace.
+func netnsText(sc *tuner.Scope) string {
 	switch {
 	case sc.Host:
-		name = "host"
-	case name == "":
-		name = fmt.Sprintf("net:[%d]", sc.Netns)
+		return "host"
+	case sc.Name != "":
+		return sc.Name
 	}
-	if sc.Pod != "" {
-		return name + " (pod " + sc.Pod + ")"
-	}
-	return name
+	return fmt.Sprintf("net:[%d]", sc.Netns)
 }
 
 // stepName says what a step changes.
@@ -84,9 +88,7 @@ func stepName(step *tuner.Step) string {
 	switch step.Kind {
 	case tuner.KindListen:
 		return "limit of " + socketText(step.Listener)
-	case tuner.KindFile:
-		return step.Key + " at boot"
-	case tuner.KindSysctl:
+	case tuner.KindSysctl, tuner.KindFile:
 	}
 	return step.Key
 }
@@ -115,7 +117,11 @@ func (s *screen) step(step *tuner.Step, names int) {
 	if step.To < step.From {
 		to = s.paint(styleYel, strconv.FormatInt(step.To, 10)+" (smaller)")
 	}
-	fmt.Fprintf(s.w, "%s%s%s  %d -> %s\n", planMargin, name, pad, step.From, to)
+	if step.Kind == tuner.KindFile {
+		fmt.Fprintf(s.w, "%s%s\n", planMargin, name)
+	} else {
+		fmt.Fprintf(s.w, "%s%s%s  %d -> %s\n", planMargin, name, pad, step.From, to)
+	}
 	if step.Why != "" {
 		s.detail("why", withCodes(step.Why, step.Findings))
 	}

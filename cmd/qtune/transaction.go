@@ -6,6 +6,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func documentOf(tx *tuner.Transaction) transactionDocument {
 // transaction writes all there is to say of a transaction.
 func (s *screen) transaction(tx *tuner.Transaction, now tuner.Now) {
 	s.say("%s: %s", tx.ID, s.paint(stateStyle(tx.State), stateText(tx)))
-	s.field(planMargin, styleDim, "says", stateMeaning(tx.State))
+	s.field(planMargin, styleDim, "says", stateMeaning(tx))
 	s.field(planMargin, styleDim, "began", fmt.Sprintf("%s, by %s", timeText(tx.Created.Wall), actorText(&tx.Actor)))
 	if tx.Why != "" {
 		s.field(planMargin, styleDim, "why", tx.Why)
@@ -55,10 +56,14 @@ func (s *screen) transaction(tx *tuner.Transaction, now tuner.Now) {
 
 // decided writes in a line or two what became of a transaction.
 func (s *screen) decided(tx *tuner.Transaction) {
-	s.say("%s: %s. %s", tx.ID, s.paint(stateStyle(tx.State), stateText(tx)), stateMeaning(tx.State))
+	s.say("%s: %s. %s", tx.ID, s.paint(stateStyle(tx.State), stateText(tx)), stateMeaning(tx))
 	for i := range tx.Steps {
 		step := &tx.Steps[i]
-		s.subject(scopeText(&step.Scope), stepName(step), fmt.Sprintf("%d -> %d", step.From, step.To))
+		parts := []string{scopeText(&step.Scope), stepName(step)}
+		if step.Kind != tuner.KindFile {
+			parts = append(parts, fmt.Sprintf("%d -> %d", step.From, step.To))
+		}
+		s.subject(parts...)
 		s.outcome(step)
 	}
 }
@@ -98,9 +103,9 @@ func byHand(step *tuner.Step) string {
 	}
 	switch step.Kind {
 	case tuner.KindListen:
-		return fmt.Sprintf("restart %s, or let it be: its limit is %d and was %d, and only memory speaks against a larger one", socketText(step.Listener), step.To, step.From)
+		return fmt.Sprintf("restart the program, or let it be: the limit is %d and was %d, and only memory speaks against a larger one", step.To, step.From)
 	case tuner.KindFile:
-		return "remove /etc/sysctl.d/60-qtune.conf, or its line for " + step.Key
+		return "look into " + step.Key + ": what this transaction put there has to go"
 	case tuner.KindSysctl:
 	}
 	return fmt.Sprintf("%ssysctl -w %s=%d, if it still says %d", enter, step.Key, step.From, step.To)
@@ -130,9 +135,13 @@ func stateText(tx *tuner.Transaction) string {
 }
 
 // stateMeaning says in a sentence what a state is.
-func stateMeaning(state tuner.State) string {
-	switch state {
+func stateMeaning(tx *tuner.Transaction) string {
+	switch tx.State {
 	case tuner.Prepared:
+		unknown := func(s tuner.Step) bool { return s.Outcome == tuner.Unknown }
+		if slices.ContainsFunc(tx.Steps, unknown) {
+			return "Not all of it could be undone. qtune recover tries again; what to do by hand is said below."
+		}
 		return "It was written down and then perhaps done in part: whoever did it did not finish. qtune recover undoes it."
 	case tuner.Applied:
 		return "It is in force, and is undone at its deadline unless somebody confirms it."
@@ -149,7 +158,7 @@ func stateMeaning(state tuner.State) string {
 	case tuner.Superseded:
 		return "A later transaction changed the same values."
 	}
-	return string(state)
+	return string(tx.State)
 }
 
 func stateStyle(state tuner.State) string {

@@ -20,7 +20,7 @@ import (
 
 // apply does what the plan says and sees the transaction to its end, or to where a
 // guardian takes over.
-func (o *applyOptions) apply(ctx context.Context, t *tuner.Tuner, p *tuner.Plan, in *inspection.Inspection, asked *prompter) error {
+func (o *applyOptions) apply(ctx context.Context, t *hostTuner, p *tuner.Plan, in *inspection.Inspection, asked *prompter) error {
 	// From before the first write until the end: a trial does not outlive the
 	// terminal it is watched on, and a second Ctrl-C does not stop its undoing.
 	// A reader that went away (SIGPIPE) is a terminal lost.
@@ -48,7 +48,7 @@ func (o *applyOptions) apply(ctx context.Context, t *tuner.Tuner, p *tuner.Plan,
 	case o.trial() == 0:
 		o.say("Done and read back. qtune rollback %s undoes it.", tx.ID)
 	case guard.By != tuner.ByForeground:
-		now, err := t.Now()
+		now, err := t.now()
 		if err != nil {
 			return err
 		}
@@ -61,9 +61,9 @@ func (o *applyOptions) apply(ctx context.Context, t *tuner.Tuner, p *tuner.Plan,
 }
 
 // commit looks at the queues, and applies the plan.
-func (o *applyOptions) commit(ctx context.Context, t *tuner.Tuner, p *tuner.Plan, guard *tuner.Guard) (*tuner.Transaction, *effect, error) {
+func (o *applyOptions) commit(ctx context.Context, t *hostTuner, p *tuner.Plan, guard *tuner.Guard) (*tuner.Transaction, *effect, error) {
 	e := newEffect(ctx, o.planning.Global, p)
-	now, err := t.Now()
+	now, err := t.now()
 	if err != nil {
 		return nil, e, err
 	}
@@ -113,7 +113,7 @@ func (o *applyOptions) document(tx *tuner.Transaction) error {
 // A trial is a transaction that this process guards.
 type trial struct {
 	o       *applyOptions
-	tuner   *tuner.Tuner
+	tuner   *hostTuner
 	tx      *tuner.Transaction
 	effect  *effect
 	before  *inspection.Inspection // nil with a saved plan
@@ -193,7 +193,7 @@ func (t *trial) over() (bool, error) {
 		return false, err
 	}
 	t.tx = tx
-	now, err := t.tuner.Now()
+	now, err := t.tuner.now()
 	if err != nil {
 		return false, err
 	}
@@ -204,7 +204,7 @@ func (t *trial) over() (bool, error) {
 // status is one line: what was refused before and since, and how long there is.
 func (t *trial) status() string {
 	text := t.effect.text(t.tx, t.before)
-	if now, err := t.tuner.Now(); err == nil {
+	if now, err := t.tuner.now(); err == nil {
 		if left, ok := untilDeadline(t.tx, now); ok {
 			text += " · undone in " + clockText(left)
 		}
@@ -217,7 +217,7 @@ func (t *trial) status() string {
 
 // keep confirms the transaction.
 func (t *trial) keep(ctx context.Context) error {
-	now, err := t.tuner.Now()
+	now, err := t.tuner.now()
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (t *trial) keep(ctx context.Context) error {
 
 // undo rolls the transaction back. Nothing may stop that.
 func (t *trial) undo(ctx context.Context, why string) error {
-	now, err := t.tuner.Now()
+	now, err := t.tuner.now()
 	if err != nil {
 		return err
 	}
@@ -239,6 +239,6 @@ func (t *trial) undo(ctx context.Context, why string) error {
 	if err != nil {
 		return t.o.ended(tx, err)
 	}
-	t.o.say("Undone (%s). %s", why, stateMeaning(tx.State))
+	t.o.say("Undone (%s). %s", why, stateMeaning(tx))
 	return errors.Join(t.o.document(tx), errNotKept)
 }

@@ -81,6 +81,18 @@ type Run struct {
 	err  error
 }
 
+// Command starts qtune with arguments and does not wait for it.
+func Command(t testing.TB, args ...string) *Run {
+	t.Helper()
+	return startRun(t, nil, append([]string{Binary(t)}, args...))
+}
+
+// CommandAs is [Command] as another user, of no group and without any capability.
+func CommandAs(t testing.TB, uid uint32, args ...string) *Run {
+	t.Helper()
+	return startRun(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}, append([]string{Binary(t)}, args...))
+}
+
 // Go starts `qtune inspect` with arguments and does not wait for it.
 func Go(t testing.TB, args ...string) *Run {
 	t.Helper()
