@@ -176,9 +176,6 @@ func listenAsk(s *space, l *inspection.Listener, to int64, named bool) ask {
 	return ask{space: s, kind: KindListen, listener: l, from: int64(l.AcceptQueue.Limit), to: to, named: named}
 }
 
-// Settable returns the settings that qtune changes; there will be no others.
-func Settable() []tcpq.Sysctl { return changeable() }
-
 // refusal returns that the ask is refused.
 func (a *ask) refusal(code, message string) *Refusal {
 	r := &Refusal{Code: code, Scope: a.space.scope, From: a.from, To: a.to, Message: message}

@@ -11,8 +11,20 @@ import (
 	"net/netip"
 	"strconv"
 
+	"github.com/qtune/qtune/sysctl"
 	"github.com/qtune/qtune/tcpq"
 )
+
+// Settable returns the sysctls that qtune changes: those whose effect on a queue it
+// can explain, and so has bounds for.
+func Settable() (all []tcpq.Sysctl) {
+	for s := range tcpq.Sysctl(tcpq.NumSysctls) {
+		if _, ok := sysctl.Bounds(s); ok {
+			all = append(all, s)
+		}
+	}
+	return all
+}
 
 // sysctlOf returns the sysctl of that name, if it may be changed.
 func sysctlOf(name string) (tcpq.Sysctl, error) {
