@@ -83,7 +83,7 @@ func (t *Tuner) inspect(ctx context.Context, tx *Transaction) (kept bool, err er
 // clash ends a trial because a value is not ours any more: ours are undone.
 func (t *Tuner) clash(ctx context.Context, now Now, s *session, tx *Transaction) error {
 	err := t.undo(ctx, now, s, tx, Conflict, "somebody else wrote")
-	if tx.State == Conflict && !errors.Is(err, ErrConflict) { // the old value was put back
+	if !errors.Is(err, ErrConflict) { // the old value was put back
 		err = errors.Join(fmt.Errorf("transaction %s: %w: a value was put back during the trial", tx.ID, ErrConflict), err)
 	}
 	return err

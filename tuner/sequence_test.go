@@ -27,7 +27,7 @@ const spaces = 2 // namespaces in a playground
 // compares each value and each transaction with the model.
 func TestSequences(t *testing.T) {
 	dir := memoryDir(t)
-	for _, seed := range seeds(3000) {
+	for _, seed := range seeds(2000) {
 		play(t, newFakeWorld(), dir, seed)
 	}
 }
