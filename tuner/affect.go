@@ -12,7 +12,8 @@ import (
 )
 
 // affects returns the running listeners that feel an ask, and whether they do at
-// once.
+// once. A larger somaxconn is felt at once by those that the plan resizes; by those
+// that it cut down at their next listen(2), and by others not at all.
 func (d *draft) affects(a *ask) []Affect {
 	var all []Affect
 	add := func(l *inspection.Listener, now bool) {
@@ -33,8 +34,8 @@ func (d *draft) affects(a *ask) []Affect {
 		}
 	default:
 		for _, l := range a.space.listeners {
-			if clamped(l, a.from) {
-				add(l, d.resizes(l))
+			if now := d.resizes(l); now || clamped(l, a.from) {
+				add(l, now)
 			}
 		}
 	}

@@ -214,10 +214,22 @@ func (d *draft) finish() *Plan {
 	for i := range d.plan.Steps {
 		d.plan.Steps[i].Affects = d.affects(&d.asked[i])
 		d.plan.Steps[i].SetBy = d.setBy(&d.asked[i])
+		d.witness(&d.plan.Steps[i].Scope)
 	}
 	d.plan.Cost = d.cost()
 	slices.SortStableFunc(d.plan.Steps, byOrder)
 	return d.plan
+}
+
+// witness notes since when the process is there that identifies a namespace without
+// a cookie.
+func (d *draft) witness(s *Scope) {
+	if s.Cookie != "" || s.PID == 0 || d.Started == nil {
+		return
+	}
+	if ticks, err := d.Started(s.PID); err == nil { // else it has ended, and the plan is stale
+		s.PIDStarted = ticks
+	}
 }
 
 // byOrder orders steps as they are done: settings before the listeners that need

@@ -43,16 +43,14 @@ func TestBaseline(t *testing.T) {
 
 func TestAffects(t *testing.T) {
 	w := newWorld()
-	w.LiveResize = true
 	w.Memory.TCPPages[1] = 1 << 21
-	w.limit(4096, 4096)
+	w.limit(511, 4096)
 	cut := w.listen(podNetns, "0.0.0.0", 82, 4096, "redis")
 	cut.LimitBoundBy = "somaxconn"
-	w.listen(podNetns, "0.0.0.0", 81, 511, "nginx")
-	w.find(advisor.AcceptQueueOverflow, w.web(), 8192)
-	p := w.Advised()
+	w.listen(podNetns, "0.0.0.0", 81, 511, "nginx") // asked for less
+	p := w.Wished([]Wish{{Netns: podNetns, Listener: "0.0.0.0:80", To: 8192}})
 	want := [][]Affect{
-		{{Listener: "0.0.0.0:80", Comm: "nginx", Now: true}, {Listener: "0.0.0.0:82", Comm: "redis", Now: false}}, // 81 asked for less
+		{{Listener: "0.0.0.0:80", Comm: "nginx", Now: true}, {Listener: "0.0.0.0:82", Comm: "redis", Now: false}},
 		{{Listener: "0.0.0.0:80", Comm: "nginx", Now: true}},
 	}
 	got := make([][]Affect, 0, len(p.Steps))
@@ -60,19 +58,31 @@ func TestAffects(t *testing.T) {
 		got = append(got, s.Affects)
 	}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("Advised().Steps[].Affects = %v, want %v", got, want)
+		t.Errorf("Wished().Steps[].Affects = %v, want %v", got, want)
 	}
 	if !p.FeltNow() {
 		t.Error("FeltNow() = false for a plan that resizes")
 	}
-	w.LiveResize = false
-	if p := w.Advised(); p.Empty() || p.FeltNow() {
+	if p := w.Wished([]Wish{{Netns: podNetns, Key: tcpq.Somaxconn, To: 8192}}); p.Empty() || p.FeltNow() {
 		t.Errorf("FeltNow() = true for a plan of somaxconn alone:\n%s", summary(p))
 	}
 	w.in.Namespaces[1].Sysctls["net.ipv4.tcp_syncookies"] = 0
 	p = w.Wished([]Wish{{Netns: podNetns, Key: tcpq.TCPSyncookies, To: 1}})
 	if all := p.Steps[0].Affects; len(all) != 3 || !p.FeltNow() {
 		t.Errorf("tcp_syncookies affects %v, want all three listeners of the namespace, now", all)
+	}
+}
+
+func TestWitness(t *testing.T) {
+	w := newWorld()
+	w.Started = func(pid int) (uint64, error) { return uint64(100 * pid), nil }
+	wish := []Wish{{Netns: podNetns, Key: tcpq.Somaxconn, To: 8192}}
+	if got := w.Wished(wish).Steps[0].Scope.PIDStarted; got != 0 {
+		t.Errorf("PIDStarted = %d in a namespace with a cookie, want 0: nobody has to look", got)
+	}
+	w.in.Namespaces[1].Cookie = ""
+	if got := w.Wished(wish).Steps[0].Scope.PIDStarted; got != 3000 {
+		t.Errorf("PIDStarted = %d in a namespace without a cookie, want 3000", got)
 	}
 }
 
