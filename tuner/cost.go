@@ -6,6 +6,7 @@ package tuner
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/qtune/qtune/inspection"
 	"github.com/qtune/qtune/tcpq"
@@ -95,15 +96,46 @@ func (d *draft) acceptRate(s *space, l *inspection.Listener) (perSecond float64,
 	return float64(opened) / seconds, true
 }
 
-// cost returns what all steps may take.
+// cost returns what all steps may take, in both queues of every listener they
+// reach.
 func (d *draft) cost() (c Cost) {
-	for l, to := range d.grown {
-		more := max(0, to-int64(l.AcceptQueue.Limit))
-		c.IdleBytes += uint64(more) * idleBytes
-		c.WorstBytes += uint64(more) * d.worstBytes()
-		if rate, known := d.acceptRate(d.spaces[l.Netns], l); known {
-			c.WorstWaitSecond = max(c.WorstWaitSecond, float64(more)/rate)
+	var idle, worst int64
+	for _, s := range d.changed() {
+		was, is := d.queues(s.live), d.queues(func(key tcpq.Sysctl) (int64, bool) { return d.value(s, key) })
+		for _, l := range s.listeners {
+			limit := int64(l.AcceptQueue.Limit)
+			to := max(limit, d.grown[l])
+			more := is(to) - was(limit)
+			idle += more
+			worst += more + (to-limit)*int64(d.worstBytes()-idleBytes)
+			if rate, known := d.acceptRate(s, l); known {
+				c.WorstWaitSecond = max(c.WorstWaitSecond, float64(to-limit)/rate)
+			}
 		}
 	}
+	c.IdleBytes, c.WorstBytes = uint64(max(0, idle)), uint64(max(0, worst))
 	return c
+}
+
+// changed returns the namespaces that some step is about.
+func (d *draft) changed() (all []*space) {
+	for i := range d.asked {
+		if s := d.asked[i].space; !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// queues returns the function that says what both queues of a listener with a
+// limit take when they are full and nobody has sent anything, under these settings.
+func (d *draft) queues(setting func(tcpq.Sysctl) (int64, bool)) func(limit int64) (bytes int64) {
+	synBacklog, _ := setting(tcpq.TCPMaxSynBacklog)
+	cookies, _ := setting(tcpq.TCPSyncookies)
+	return func(limit int64) int64 {
+		e := tcpq.Explanation{Capacity: uint64(limit) + 1}
+		e.Syn, _ = tcpq.SynQueueMax(d.kernel, uint32(limit), synBacklog, cookies)
+		idle, _ := e.Memory()
+		return int64(idle)
+	}
 }

@@ -6,8 +6,6 @@ package tuner
 
 import (
 	"cmp"
-	"fmt"
-	"reflect"
 	"slices"
 
 	"github.com/qtune/qtune/inspection"
@@ -19,6 +17,7 @@ import (
 type draft struct {
 	*Planner
 	plan   *Plan
+	kernel tcpq.Version
 	spaces map[uint64]*space
 	asked  []ask                          // what the steps of the plan do
 	grown  map[*inspection.Listener]int64 // the limits that listeners may have then
@@ -33,16 +32,6 @@ type space struct {
 	contained bool // in a container
 }
 
-// An ask is one value that would be changed.
-type ask struct {
-	space    *space
-	kind     Kind
-	key      tcpq.Sysctl          // of KindSysctl
-	listener *inspection.Listener // of KindListen
-	from, to int64
-	named    bool // somebody asked for this value, it was not computed
-}
-
 func newDraft(p *Planner) *draft {
 	d := &draft{
 		Planner: p,
@@ -55,6 +44,7 @@ func newDraft(p *Planner) *draft {
 		spaces: map[uint64]*space{},
 		grown:  map[*inspection.Listener]int64{},
 	}
+	d.kernel, _ = tcpq.ParseVersion(p.Inspection.Host.Kernel, "") // the rules of SYN queues differ by 1
 	for i := range p.Inspection.Namespaces {
 		n := &p.Inspection.Namespaces[i]
 		d.spaces[n.Inode] = &space{
@@ -108,13 +98,8 @@ func (d *draft) value(s *space, key tcpq.Sysctl) (int64, bool) {
 	return s.live(key)
 }
 
-// same reports whether two asks are of one value.
-func (a *ask) same(b *ask) bool {
-	return a.space == b.space && a.kind == b.kind && a.key == b.key && a.listener == b.listener
-}
-
-// take puts an ask into the plan. Of two that want one value the larger is done,
-// and both say why.
+// take puts an ask into the plan. Of two that want one value the larger is done and
+// says why; the codes of both are kept.
 func (d *draft) take(a ask, why, code string) {
 	i := slices.IndexFunc(d.asked, func(b ask) bool { return a.same(&b) })
 	if i < 0 {
@@ -136,66 +121,12 @@ func (d *draft) take(a ask, why, code string) {
 	}
 }
 
-func (a *ask) step() Step {
-	s := Step{Kind: a.kind, Scope: a.space.scope, From: a.from, To: a.to}
-	if a.kind == KindListen {
-		s.Listener = socketOf(a.listener)
-	} else {
-		s.Key = a.key.String()
-	}
-	return s
-}
-
-func socketOf(l *inspection.Listener) *Socket {
-	s := &Socket{
-		Address: l.Address, Port: l.Port, Device: l.Device, Protocol: l.Protocol,
-		Inode: l.Inode, Cookie: l.Cookie,
-	}
-	if l.Owner != nil {
-		s.PIDs, s.Comm = l.Owner.PIDs, l.Owner.Comm
-	}
-	return s
-}
-
-// sysctlAsk returns the ask for a setting, and the refusal when it cannot be.
-func (d *draft) sysctlAsk(s *space, key tcpq.Sysctl, to int64, named bool) (ask, *Refusal) {
-	from, known := s.live(key)
-	a := ask{space: s, kind: KindSysctl, key: key, from: from, to: to, named: named}
-	switch {
-	case !slices.Contains(Settable(), key):
-		return a, a.refusal(Unsupported, fmt.Sprintf("qtune reads %s and never sets it", key))
-	case !known:
-		return a, a.refusal(NotFound, fmt.Sprintf("%s could not be read in this namespace: %s", key, cmp.Or(s.ns.Error, "this kernel does not show it there")))
-	case !s.ns.Host && slices.Contains(s.ns.HostWideSysctls, key.String()):
-		return a, a.refusal(Unsupported, fmt.Sprintf("%s is one value for the whole host on this kernel: ask for it in the host's namespace", key))
-	}
-	return a, nil
-}
-
-func listenAsk(s *space, l *inspection.Listener, to int64, named bool) ask {
-	return ask{space: s, kind: KindListen, listener: l, from: int64(l.AcceptQueue.Limit), to: to, named: named}
-}
-
-// refusal returns that the ask is refused.
-func (a *ask) refusal(code, message string) *Refusal {
-	r := &Refusal{Code: code, Scope: a.space.scope, From: a.from, To: a.to, Message: message}
-	if a.kind == KindListen {
-		r.Listener = socketOf(a.listener)
-	} else {
-		r.Key = a.key.String()
-	}
-	return r
-}
-
 // refuse notes a refusal, once: what is said of each member of a reuse-port group
 // is said of the first.
 func (d *draft) refuse(r Refusal) {
 	said := func(old Refusal) bool {
-		if old.Listener != nil && r.Listener != nil && old.Listener.Address == r.Listener.Address &&
-			old.Listener.Port == r.Listener.Port && old.Listener.Device == r.Listener.Device {
-			old.Listener = r.Listener
-		}
-		return reflect.DeepEqual(old, r)
+		return old.Scope.Netns == r.Scope.Netns && old.Key == r.Key && old.To == r.To && old.Code == r.Code && old.Message == r.Message &&
+			(old.Listener == nil) == (r.Listener == nil) && (r.Listener == nil || old.Listener.Name() == r.Listener.Name())
 	}
 	if !slices.ContainsFunc(d.plan.Refusals, said) {
 		d.plan.Refusals = append(d.plan.Refusals, r)
@@ -237,18 +168,18 @@ func (d *draft) witness(s *Scope) {
 func byOrder(a, b Step) int {
 	return cmp.Or(
 		cmp.Compare(a.Kind.rank(), b.Kind.rank()),
-		cmp.Compare(hostLast(b.Scope), hostLast(a.Scope)),
+		cmp.Compare(a.Scope.rank(), b.Scope.rank()),
 		cmp.Compare(a.Scope.Netns, b.Scope.Netns),
 		cmp.Compare(a.Key, b.Key),
 		bySocket(a.Listener, b.Listener),
 	)
 }
 
-func hostLast(s Scope) int {
+func (s *Scope) rank() int {
 	if s.Host {
-		return 1
+		return 0
 	}
-	return 0
+	return 1
 }
 
 func bySocket(a, b *Socket) int {

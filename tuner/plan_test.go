@@ -87,6 +87,7 @@ func TestWitness(t *testing.T) {
 }
 
 func TestCost(t *testing.T) {
+	const each = 320 + 2368 + 320 // one more in the accept queue, and one more half-open peer
 	peak := uint32(100)
 	tests := []struct {
 		name string
@@ -95,36 +96,40 @@ func TestCost(t *testing.T) {
 	}{
 		{"a resized listener costs what its queue grew by", func(w *world) *Plan {
 			return w.Wished([]Wish{{Netns: podNetns, Listener: "0.0.0.0:80", To: 1128}})
-		}, Cost{IdleBytes: 1000 * 2688, WorstBytes: 1000 * (2688 + 131072)}},
+		}, Cost{IdleBytes: 1000 * each, WorstBytes: 1000 * (each + 131072)}},
 		{"each member of a group does", func(w *world) *Plan {
 			w.listen(podNetns, "0.0.0.0", 80, 128, "nginx")
 			return w.Wished([]Wish{{Netns: podNetns, Listener: "0.0.0.0:80", To: 1128}})
-		}, Cost{IdleBytes: 2000 * 2688, WorstBytes: 2000 * (2688 + 131072)}},
+		}, Cost{IdleBytes: 2000 * each, WorstBytes: 2000 * (each + 131072)}},
 		{"somaxconn costs what those that it cuts down will grow by", func(w *world) *Plan {
 			w.limit(128, 128)
 			return w.Wished([]Wish{{Netns: podNetns, Key: tcpq.Somaxconn, To: 1128}})
-		}, Cost{IdleBytes: 1000 * 2688, WorstBytes: 1000 * (2688 + 131072)}},
+		}, Cost{IdleBytes: 1000 * each, WorstBytes: 1000 * (each + 131072)}},
 		{"so will those that it cut down when they began to listen", func(w *world) *Plan {
 			w.limit(128, 4096)
 			w.web().LimitBoundBy = string(tcpq.BoundSomaxconnAtListen)
 			return w.Wished([]Wish{{Netns: podNetns, Key: tcpq.Somaxconn, To: 4128}})
-		}, Cost{IdleBytes: 4000 * 2688, WorstBytes: 4000 * (2688 + 131072)}},
+		}, Cost{IdleBytes: 4000 * each, WorstBytes: 4000 * (each + 131072)}},
 		{"and nothing when it cuts nobody", func(w *world) *Plan {
 			return w.Wished([]Wish{{Netns: podNetns, Key: tcpq.Somaxconn, To: 8192}})
 		}, Cost{}},
 		{"both steps of one listener are counted once", func(w *world) *Plan {
 			w.limit(128, 128)
 			return w.Wished([]Wish{{Netns: podNetns, Listener: "0.0.0.0:80", To: 1128}})
-		}, Cost{IdleBytes: 1000 * 2688, WorstBytes: 1000 * (2688 + 131072)}},
+		}, Cost{IdleBytes: 1000 * each, WorstBytes: 1000 * (each + 131072)}},
 		{"who accepts 100 a second lets the last wait 10 s longer", func(w *world) *Plan {
 			w.web().AcceptQueue.Peak = &peak
 			w.in.Namespaces[1].Moved = map[string]uint64{"PassiveOpens": 1000}
 			return w.Wished([]Wish{{Netns: podNetns, Listener: "0.0.0.0:80", To: 1128}})
-		}, Cost{IdleBytes: 1000 * 2688, WorstBytes: 1000 * (2688 + 131072), WorstWaitSecond: 10}},
+		}, Cost{IdleBytes: 1000 * each, WorstBytes: 1000 * (each + 131072), WorstWaitSecond: 10}},
+		{"syncookies let the SYN queue grow from three quarters of tcp_max_syn_backlog to the limit", func(w *world) *Plan {
+			w.in.Namespaces[1].Sysctls = settings(4096, 16, 0)
+			return w.Wished([]Wish{{Netns: podNetns, Key: tcpq.TCPSyncookies, To: 1}})
+		}, Cost{IdleBytes: (129 - 13) * 320, WorstBytes: (129 - 13) * 320}},
 		{"of a host whose tcp_rmem is not known the kernel's default counts", func(w *world) *Plan {
 			w.Memory.ReceiveWant = 0
 			return w.Wished([]Wish{{Netns: podNetns, Listener: "0.0.0.0:80", To: 129}})
-		}, Cost{IdleBytes: 2688, WorstBytes: 2688 + 131072}},
+		}, Cost{IdleBytes: each, WorstBytes: each + 131072}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
