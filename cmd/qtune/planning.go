@@ -123,7 +123,7 @@ func (p *planning) planner(in *inspection.Inspection, pol *policy.Policy) (*tune
 	if planner.BootID, err = live.BootID(); err != nil {
 		return nil, err
 	}
-	planner.AtBoot = p.atBoot()
+	planner.AtBoot, planner.Started = p.atBoot(), live.StartedTicks
 	return planner, nil
 }
 
