@@ -19,7 +19,7 @@ import (
 func transactions() []*tuner.Transaction {
 	began := time.Date(2026, 11, 25, 3, 0, 0, 0, time.UTC)
 	seen := int64(1024)
-	make := func(n int, state tuner.State, reason string, outcomes ...tuner.Outcome) *tuner.Transaction {
+	begun := func(n int, state tuner.State, reason string, outcomes ...tuner.Outcome) *tuner.Transaction {
 		at := began.Add(-time.Duration(n) * time.Hour)
 		tx := &tuner.Transaction{
 			Schema: 1, ID: fmt.Sprintf("01JDK8%020d", 100-n), State: state, Reason: reason,
@@ -34,18 +34,18 @@ func transactions() []*tuner.Transaction {
 		}
 		return tx
 	}
-	trial := make(0, tuner.Applied, "", tuner.Done)
+	trial := begun(0, tuner.Applied, "", tuner.Done)
 	trial.Deadline, trial.Guardian = &tuner.Moment{Wall: began.Add(10 * time.Minute), Boot: time.Hour + 10*time.Minute}, tuner.ByForeground
-	conflict := make(3, tuner.Conflict, "deadline", tuner.Undone, tuner.Foreign, tuner.LeftHigh)
+	conflict := begun(3, tuner.Conflict, "deadline", tuner.Undone, tuner.Foreign, tuner.LeftHigh)
 	conflict.Steps[1].Seen = &seen
-	incomplete := make(5, tuner.Prepared, "could not be undone in full, asked for because of: deadline", tuner.Undone, tuner.Unknown, tuner.Unknown)
+	incomplete := begun(5, tuner.Prepared, "could not be undone in full, asked for because of: deadline", tuner.Undone, tuner.Unknown, tuner.Unknown)
 	incomplete.Steps[1].Message = "open net:[4026532417]: not permitted: operation not permitted"
 	return []*tuner.Transaction{
 		trial,
-		make(1, tuner.Confirmed, "", tuner.Done),
-		make(2, tuner.RolledBack, "operator", tuner.Undone),
+		begun(1, tuner.Confirmed, "", tuner.Done),
+		begun(2, tuner.RolledBack, "operator", tuner.Undone),
 		conflict,
-		make(4, tuner.Gone, "vanished during the trial", tuner.Vanished),
+		begun(4, tuner.Gone, "vanished during the trial", tuner.Vanished),
 		incomplete,
 	}
 }
