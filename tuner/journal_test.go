@@ -20,8 +20,8 @@ import (
 	"github.com/qtune/qtune/sysctl"
 )
 
-// recorded is a transaction with everything in it that one can have.
-func recorded() *Transaction {
+// keptTransaction is a transaction with everything in it that one can have.
+func keptTransaction() *Transaction {
 	now, seen := at(0), int64(777)
 	return &Transaction{
 		Schema: schema, ID: "01JDHV5A000000000000000000", State: Conflict, Reason: "operator",
@@ -44,7 +44,7 @@ func recorded() *Transaction {
 
 // TestRecord proves that what is read is what was written.
 func TestRecord(t *testing.T) {
-	want := recorded()
+	want := keptTransaction()
 	b, err := encode(want)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func resealed(b []byte, from, to string) []byte {
 }
 
 func TestBadRecords(t *testing.T) {
-	good, err := encode(recorded())
+	good, err := encode(keptTransaction())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestBadRecords(t *testing.T) {
 // FuzzDecode proves that nothing makes decode fail otherwise than by an error, and
 // that what it takes, it writes and takes again.
 func FuzzDecode(f *testing.F) {
-	good, err := encode(recorded())
+	good, err := encode(keptTransaction())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestJournalFiles(t *testing.T) {
 	if err := j.prepare(); err != nil {
 		t.Fatal(err)
 	}
-	tx := recorded()
+	tx := keptTransaction()
 	if err := j.write(tx); err != nil {
 		t.Fatal(err)
 	}
