@@ -28,7 +28,7 @@ endif
 ABSENT := $(if $(wildcard test/bench/*.go),,bench) $(if $(wildcard test/e2e/*.go),,e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: help all inspect test cover lint fuzz bench soak generate e2e vm image deb install clean bin/qtune
+.PHONY: help all inspect test cover lint fuzz bench soak demo generate e2e vm image deb install clean bin/qtune
 
 help: ## list these targets
 	@awk -F ':.*## ' -v absent=' $(ABSENT) ' \
@@ -69,6 +69,9 @@ bench: ## compare with the C floor, ss and node_exporter, as root (ARGS=-smoke f
 
 soak: bin/qtune ## the agent under half an hour of churn, as root (ARGS='-for 2m')
 	go run ./test/soak $(ARGS)
+
+demo: bin/qtune ## a server loses connections and is cured while it runs, as root, in a minute
+	go run ./test/demo bin/qtune
 
 generate: ## write the generated files anew
 	go generate ./...

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -63,9 +64,14 @@ func show(qtune string) error {
 		return fmt.Errorf("%d clients were still refused", after.Late)
 	}
 	s.say("\nAnd back.")
-	if err := s.run("rollback"); err != nil {
+	id, err := s.transaction()
+	if err != nil {
 		return err
 	}
+	if err := s.run("rollback", id); err != nil {
+		return err
+	}
+	s.say("\nThe same load again:")
 	again, err := s.load(nil)
 	switch {
 	case err != nil:
@@ -144,13 +150,39 @@ func (s *stage) load(command []string) (result, error) {
 	return r, nil
 }
 
-// run runs a command of qtune as at a terminal.
+// run runs a command of qtune as at a terminal. What changes something keeps its
+// journal in a folder of the demo.
 func (s *stage) run(args ...string) error {
 	s.say("$ qtune %s", strings.Join(args, " "))
-	cmd := exec.Command(s.qtune, append(args, "--state-dir", s.state)...) //nolint:noctx // it ends by itself
+	if args[0] == "apply" || args[0] == "rollback" {
+		args = append(args, s.journal()...)
+	}
+	cmd := exec.Command(s.qtune, args...) //nolint:noctx // it ends by itself
 	cmd.Stdout, cmd.Stderr = s.out, s.out
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("qtune %s: %w", args[0], err)
 	}
 	return nil
+}
+
+func (s *stage) journal() []string {
+	return []string{"--state-dir", s.state, "--lock-file", filepath.Join(s.state, "lock")}
+}
+
+// transaction returns the id of the only transaction there is.
+func (s *stage) transaction() (string, error) {
+	cmd := exec.Command(s.qtune, append([]string{"history", "-o", "json"}, s.journal()...)...) //nolint:noctx // it ends by itself
+	cmd.Stderr = s.out
+	text, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("qtune history: %w", err)
+	}
+	var history struct{ Transactions []struct{ ID string } }
+	if err := json.Unmarshal(text, &history); err != nil {
+		return "", fmt.Errorf("read the history: %w", err)
+	}
+	if len(history.Transactions) != 1 {
+		return "", fmt.Errorf("%d transactions in the history, want 1", len(history.Transactions))
+	}
+	return history.Transactions[0].ID, nil
 }

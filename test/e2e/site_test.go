@@ -157,8 +157,15 @@ func (s *site) listener() inspection.Listener {
 // returns what qtune saw. Every client has to get in, sooner or later.
 func (s *site) overrun(clients int) *inspection.Inspection {
 	s.t.Helper()
-	holders := s.listener().Owner.PIDs
 	watching := lab.Go(s.t, "--netns", s.ns.Path(), "--for", "2s", "-o", "json")
+	s.overrunBeside(watching, clients)
+	return watching.Inspection()
+}
+
+// overrunBeside is overrun while a command watches.
+func (s *site) overrunBeside(watching *lab.Run, clients int) {
+	s.t.Helper()
+	holders := s.listener().Owner.PIDs
 	watching.WaitIdle()
 
 	s.signal(holders, unix.SIGSTOP)
@@ -171,9 +178,8 @@ func (s *site) overrun(clients int) *inspection.Inspection {
 	})
 	s.signal(holders, unix.SIGCONT)
 
-	in := watching.Inspection()
+	watching.Wait()
 	s.ns.CloseClients()
-	return in
 }
 
 func (s *site) signal(pids []int, sig unix.Signal) {
