@@ -95,7 +95,7 @@ func (v *Visitor) enter(ns *Namespace) error {
 		return err
 	}
 	if err := v.move(fd); err != nil {
-		return fmt.Errorf("enter net:[%d]: %w", ns.Inode, meaning(err))
+		return fmt.Errorf("enter net:[%d]: %w", ns.Inode, Needs("CAP_SYS_ADMIN", err))
 	}
 	return nil
 }
