@@ -203,3 +203,14 @@ func (w *realWorld) replace(space int) {
 }
 
 func (*realWorld) readOnly(int, bool) bool { return false }
+
+// refusingKernel is one that lets everything be read and nothing be written.
+type refusingKernel struct{ kernel }
+
+func (k *refusingKernel) visit(ctx context.Context, all []Scope, look func(int, place, error)) error {
+	return k.kernel.visit(ctx, all, func(i int, p place, err error) { look(i, refusingPlace{p}, err) })
+}
+
+type refusingPlace struct{ place }
+
+func (refusingPlace) write(*Step, int64, int64) error { return host.ErrPermission }

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tuner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/qtune/qtune/host"
+	"github.com/qtune/qtune/test/lab"
+)
+
+// smallDir returns a folder on a file system of 64 KiB.
+func smallDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tuner", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("no tmpfs can be mounted: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// fill leaves no room in the file system of a folder until the file it returns is
+// removed.
+func fill(t *testing.T, dir string) string {
+	t.Helper()
+	path := filepath.Join(dir, "full")
+	if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("fill a file system: %v, want %v", err, unix.ENOSPC)
+	}
+	return path
+}
+
+// TestKernelDiskFull proves that a full disk is noticed before the first write, and
+// later on undoes what was done.
+func TestKernelDiskFull(t *testing.T) {
+	tests := []struct {
+		name  string
+		full  fault // from there on; "": before it begins
+		state State // that the journal is left with, "" for none
+	}{
+		{"from the beginning", "", ""},
+		{"before it is recorded as applied", faultVerified, Prepared},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBox(t)
+			o := testOptions(t)
+			o.Dir = smallDir(t)
+			tn := newTuner(t, o)
+			steps := b.three()
+			full := ""
+			tn.fault = func(f fault) {
+				if f == tt.full {
+					full = fill(t, o.Dir)
+				}
+			}
+			if tt.full == "" {
+				full = fill(t, o.Dir)
+			}
+			if _, err := tn.Apply(t.Context(), at(0), planOf(steps...), ApplyOptions{Trial: time.Minute}); !errors.Is(err, unix.ENOSPC) {
+				t.Errorf("Apply = %v, want %v", err, unix.ENOSPC)
+			}
+			b.want("afterwards", steps, 128, 256, 64)
+			if err := os.Remove(full); err != nil {
+				t.Fatal(err)
+			}
+			all, err := tn.History()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.state == "" && len(all) != 0 || tt.state != "" && all[0].State != tt.state {
+				t.Errorf("History = %v, want %q", all, tt.state)
+			}
+			if _, err := tn.Recover(t.Context(), at(0), false); err != nil {
+				t.Errorf("Recover = %v", err)
+			}
+			tn.fault = nil
+			if _, err := tn.Apply(t.Context(), at(0), planOf(steps...), ApplyOptions{}); err != nil {
+				t.Errorf("Apply with room = %v", err)
+			}
+		})
+	}
+}
+
+// TestKernelConcurrent proves that of twenty that apply at once one does, and that
+// the others say why not.
+func TestKernelConcurrent(t *testing.T) {
+	const many = 20
+	b := newBox(t)
+	o := testOptions(t)
+	errs := make([]error, many)
+	start := make(chan struct{})
+	var all sync.WaitGroup
+	for i := range many {
+		tn := newTuner(t, o)
+		plan := planOf(b.sysctl(somaxconn, 128, int64(1000+i)))
+		all.Go(func() {
+			<-start
+			_, errs[i] = tn.Apply(t.Context(), at(0), plan, ApplyOptions{Trial: time.Minute})
+		})
+	}
+	close(start)
+	all.Wait()
+	won := -1
+	for i, err := range errs {
+		switch {
+		case err == nil && won < 0:
+			won = i
+		case err == nil:
+			t.Errorf("%d and %d both applied", won, i)
+		case !errors.Is(err, ErrBusy) && !errors.Is(err, ErrOpen):
+			t.Errorf("%d: %v, want %v or %v", i, err, ErrBusy, ErrOpen)
+		}
+	}
+	if won < 0 {
+		t.Fatal("none applied")
+	}
+	if got := b.value(somaxconn); got != int64(1000+won) {
+		t.Errorf("somaxconn is %d, want that of %d", got, won)
+	}
+	history, err := newTuner(t, o).History()
+	if err != nil || len(history) != 1 {
+		t.Errorf("History = %d transactions, %v, want 1", len(history), err)
+	}
+}
+
+// A limited is a process without something, that applies a plan.
+type limited struct {
+	Dir, Lock string
+	Plan      *Plan
+	ReadOnly  bool // /proc/sys is mounted read-only
+}
+
+// limitedVariable makes the test binary such a process.
+const limitedVariable = "QTUNE_TUNER_LIMITED"
+
+// A limitedResult is what became of it.
+type limitedResult struct {
+	State                                       State
+	Error                                       string
+	Permission, Incomplete, Verify, Unsupported bool
+}
+
+// limitedHere is the life of such a process.
+func limitedHere(job string) error {
+	var l limited
+	if err := json.Unmarshal([]byte(job), &l); err != nil {
+		return err
+	}
+	if l.ReadOnly {
+		for _, flags := range []uintptr{unix.MS_BIND, unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY} {
+			if err := unix.Mount("/proc/sys", "/proc/sys", "", flags, ""); err != nil {
+				return fmt.Errorf("mount /proc/sys read-only: %w", err)
+			}
+		}
+	}
+	live, err := host.NewLive("/")
+	if err != nil {
+		return err
+	}
+	tn := New(live, Options{Dir: l.Dir, Lock: l.Lock, Root: "/"})
+	tx, err := tn.Apply(context.Background(), at(0), l.Plan, ApplyOptions{})
+	r := limitedResult{
+		Error: fmt.Sprint(err), Permission: errors.Is(err, host.ErrPermission), Incomplete: errors.Is(err, ErrIncomplete),
+		Verify: errors.Is(err, ErrVerify), Unsupported: errors.Is(err, host.ErrUnsupported),
+	}
+	if tx != nil {
+		r.State = tx.State
+	}
+	return json.NewEncoder(os.Stdout).Encode(r)
+}
+
+// run runs the process without one of root's capabilities, -1 for with all.
+func (l *limited) run(t *testing.T, without int) limitedResult {
+	t.Helper()
+	job, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	cmd.Env = append(os.Environ(), limitedVariable+"="+string(job))
+	if l.ReadOnly {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	}
+	var out, problems bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &problems
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: what is dropped does not come back
+		if without >= 0 {
+			if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(without), 0, 0, 0); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- cmd.Run()
+	}()
+	if err := <-done; err != nil {
+		t.Fatalf("run a limited process: %v: %s", err, &problems)
+	}
+	var r limitedResult
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatalf("%v: %s", err, &out)
+	}
+	return r
+}
+
+// TestKernelLimited takes things away from qtune one by one. What it needs is said,
+// nothing stays half done, and what it does not need it can do without.
+func TestKernelLimited(t *testing.T) {
+	tests := []struct {
+		name    string
+		without int
+		ro      bool
+		want    limitedResult
+		says    string
+	}{
+		{"with everything", -1, false, limitedResult{State: Confirmed}, ""},
+		{"CAP_NET_ADMIN is not needed", unix.CAP_NET_ADMIN, false, limitedResult{State: Confirmed}, ""},
+		{"CAP_DAC_READ_SEARCH is not needed for a server of root's", unix.CAP_DAC_READ_SEARCH, false, limitedResult{State: Confirmed}, ""},
+		{"CAP_SYS_ADMIN is needed to enter a namespace", unix.CAP_SYS_ADMIN, false, limitedResult{Permission: true}, "CAP_SYS_ADMIN"},
+		{"CAP_SYS_PTRACE is needed for the listener", unix.CAP_SYS_PTRACE, false, limitedResult{State: Failed, Permission: true}, "CAP_SYS_PTRACE"},
+		{"a read-only /proc/sys", -1, true, limitedResult{State: Failed, Permission: true}, "read-only"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBox(t)
+			b.ns.Mount(filepath.Join(t.TempDir(), "box")) // a way in that needs no look into processes
+			o := testOptions(t)
+			steps := b.three()
+			for i := range steps {
+				steps[i].Scope.Name = "box"
+			}
+			l := &limited{Dir: o.Dir, Lock: o.Lock, Plan: planOf(steps...), ReadOnly: tt.ro}
+			got := l.run(t, tt.without)
+			text := got.Error
+			if got.Error = ""; got != tt.want || !strings.Contains(text, tt.says) {
+				t.Errorf("Apply = %+v, %q, want %+v and %q", got, text, tt.want, tt.says)
+			}
+			if tt.want.State == Confirmed {
+				b.want("afterwards", steps, 1024, 512, 1024)
+			} else {
+				b.want("afterwards", steps, 128, 256, 64)
+			}
+		})
+	}
+}
+
+// TestKernelUndoNotPermitted proves that what could not be undone stays open, and
+// is undone by who may.
+func TestKernelUndoNotPermitted(t *testing.T) {
+	b := newBox(t)
+	tn := newTuner(t, testOptions(t))
+	steps := b.three()
+	tx, err := tn.Apply(t.Context(), at(0), planOf(steps...), ApplyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	real := tn.kernel
+	tn.kernel = &refusingKernel{real}
+	if tx, err = tn.Rollback(t.Context(), at(1), tx.ID, "operator"); !errors.Is(err, ErrIncomplete) || !errors.Is(err, host.ErrPermission) && !strings.Contains(err.Error(), "to go back from 1024 to 128") {
+		t.Errorf("Rollback = %v, want %v and what is to be done", err, ErrIncomplete)
+	}
+	wantState(t, tn, tx, Prepared)
+	tn.kernel = real
+	all, err := tn.Recover(t.Context(), at(2), false)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("Recover = %d, %v, want 1", len(all), err)
+	}
+	wantState(t, tn, all[0], RolledBack)
+	if all[0].Reason != "operator" {
+		t.Errorf("Reason = %q, want that of the one who asked", all[0].Reason)
+	}
+	b.want("afterwards", steps, 128, 256, 64)
+}
+
+// TestKernelReplaced proves that the successor of a namespace is left alone.
+func TestKernelReplaced(t *testing.T) {
+	b := newBox(t)
+	tn := newTuner(t, testOptions(t))
+	tx, err := tn.Apply(t.Context(), at(0), planOf(b.three()...), ApplyOptions{Trial: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.child.Kill()
+	b.ns.Release()
+	inode := b.ns.Inode
+	for range 1000 { // until the kernel gives the number out again, mostly at once
+		b.ns = lab.NewNamespace(t)
+		if b.ns.Inode == inode {
+			break
+		}
+		b.ns.Release()
+	}
+	if b.ns.Inode != inode {
+		t.Skipf("the kernel does not give net:[%d] out again", inode)
+	}
+	b.ns.SetSysctl(somaxconn, "1024") // as if it were ours
+	all, err := tn.Recover(t.Context(), at(time.Minute), false)
+	if err != nil || len(all) != 1 || all[0].ID != tx.ID {
+		t.Fatalf("Recover = %v, %v, want one", all, err)
+	}
+	wantState(t, tn, all[0], Gone)
+	if got := b.value(somaxconn); got != 1024 {
+		t.Errorf("somaxconn of the successor is %d, want 1024", got)
+	}
+}
