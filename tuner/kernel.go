@@ -88,7 +88,7 @@ func (p *livePlace) read(s *Step) (int64, error) {
 
 func (p *livePlace) write(s *Step, from, to int64) error {
 	if s.Kind == KindListen {
-		return p.relisten(s, uint32(from), uint32(to))
+		return p.fetch(s, func(l *host.Socket) error { return p.in.Relisten(l, uint32(from), uint32(to)) })
 	}
 	key, err := sysctlOf(s.Key)
 	if err != nil {
@@ -100,14 +100,14 @@ func (p *livePlace) write(s *Step, from, to int64) error {
 	return sysctl.Swap(p.in, key, from, to)
 }
 
-// relisten resizes the listener of a step.
-func (p *livePlace) relisten(s *Step, from, to uint32) error {
+// fetch lets do work on the listener of a step, through whoever holds it.
+func (p *livePlace) fetch(s *Step, do func(*host.Socket) error) error {
 	socket, err := p.socket(s)
 	if err != nil {
 		return err
 	}
 	p.listeners = nil
-	err = p.in.Relisten(socket, from, to)
+	err = do(socket)
 	if !errors.Is(err, host.ErrGone) && !errors.Is(err, host.ErrAbsent) {
 		return err
 	}
@@ -119,7 +119,7 @@ func (p *livePlace) relisten(s *Step, from, to uint32) error {
 	if socket.PIDs, err = p.kernel.holders(p.ctx, socket.Inode); err != nil {
 		return err
 	}
-	if err = p.in.Relisten(socket, from, to); errors.Is(err, host.ErrGone) {
+	if err = do(socket); errors.Is(err, host.ErrGone) || errors.Is(err, host.ErrAbsent) {
 		return fmt.Errorf("listener %s is there, but who holds it was not found: %w", s.Listener.Name(), host.ErrPermission)
 	}
 	return err

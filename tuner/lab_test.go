@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qtune/qtune/collector/inetdiag"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/test/lab"
 )
@@ -155,4 +156,22 @@ func at(d time.Duration) Now {
 
 func planOf(steps ...Step) *Plan {
 	return &Plan{APIVersion: APIVersion, Kind: "Plan", BootID: testBoot, Steps: steps}
+}
+
+// dump returns the listeners of the box as qtune sees them.
+func (b *box) dump() (all map[uint64]inetdiag.Socket) {
+	b.t.Helper()
+	tn := newTuner(b.t, testOptions(b.t))
+	err := tn.kernel.visit(b.t.Context(), []Scope{b.scope()}, func(_ int, p place, err error) {
+		if err == nil {
+			all, err = dump(p.(*livePlace).in)
+		}
+		if err != nil {
+			b.t.Errorf("list listeners: %v", err)
+		}
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return all
 }

@@ -71,11 +71,7 @@ func mayWrite(dir string) error {
 // may says whether write would be allowed.
 func (p *livePlace) may(s *Step) error {
 	if s.Kind == KindListen {
-		socket, err := p.socket(s)
-		if err != nil {
-			return err
-		}
-		return p.in.MayFetch(socket)
+		return p.fetch(s, p.in.MayFetch)
 	}
 	key, err := sysctlOf(s.Key)
 	if err != nil {
