@@ -102,8 +102,7 @@ func (t *Tuner) undoStep(p place, s *Step, v int64, before Outcome, err error) {
 		s.Outcome = Unknown
 	}
 	if s.Outcome == Foreign || s.Outcome == LeftHigh {
-		var changed *host.ChangedError // between our two looks
-		if errors.As(err, &changed) {
+		if changed, ok := errors.AsType[*host.ChangedError](err); ok { // between our two looks
 			v = changed.Have
 		}
 		s.saw(v)
