@@ -6,6 +6,7 @@ package agent
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +46,10 @@ func (a *alarm) wait(ctx context.Context, until time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	// To the runtime a goroutine that only makes system calls has run since it was
+	// last scheduled. After 10 ms of that sysmon takes its P away, and then looks
+	// for others each 20 us: a third of what sampling at 100 Hz costs [measured].
+	runtime.Gosched()
 	ts := unix.NsecToTimespec(int64(a.clock + until.Sub(a.began)))
 	for { // until a signal of the runtime's no longer interrupts it
 		if err := unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &ts, nil); err != unix.EINTR {

@@ -24,6 +24,8 @@ type Sampler struct {
 	live   *host.Live
 	queues collector.Queues // of the sampling goroutine
 
+	spent time.Duration // CPU time of its thread at the end of the last tick
+
 	mu        sync.Mutex // guards what follows; held for one tick
 	places    []*place
 	listeners int // of the host
@@ -82,6 +84,7 @@ func (s *Sampler) Run(ctx context.Context) error {
 		s.mu.Lock()
 		s.all.due, s.fast.due = time.Now(), time.Now()
 		s.mu.Unlock()
+		s.spent = host.ThreadCPUTime()
 		for {
 			if err := alarm.wait(ctx, s.next()); err != nil {
 				return err
@@ -114,11 +117,10 @@ func (s *Sampler) watching() (n int) {
 func (s *Sampler) tick(ctx context.Context, v *host.Visitor, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	began := host.ThreadCPUTime()
 	if s.all.isDue(now) {
 		err := s.visit(ctx, v, now, func(p *place) []collector.Known { return p.known })
 		s.choose(now)
-		s.all.done(now, host.ThreadCPUTime()-began)
+		s.all.done(now, s.cost())
 		return err
 	}
 	if !s.fast.isDue(now) {
@@ -129,8 +131,15 @@ func (s *Sampler) tick(ctx context.Context, v *host.Visitor, now time.Time) erro
 		s.late++
 	}
 	err := s.visit(ctx, v, now, func(p *place) []collector.Known { return p.watched })
-	s.fast.done(now, (7*s.fast.cost+host.ThreadCPUTime()-began)/8) // one tick that was dear does not slow the next
+	s.fast.done(now, (7*s.fast.cost+s.cost())/8) // one tick that was dear does not slow the next
 	return err
+}
+
+// cost returns the CPU time of a tick that ends, with what it took to wait for it.
+func (s *Sampler) cost() time.Duration {
+	before := s.spent
+	s.spent = host.ThreadCPUTime()
+	return s.spent - before
 }
 
 // visit reads the queues that which chooses.
