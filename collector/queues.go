@@ -38,6 +38,7 @@ type Known struct {
 
 	key    inetdiag.Key
 	remote uint16 // a peer's port that makes the kernel choose this member of a reuse-port group
+	next   int    // which of its fellows came after it in the last dump
 	missed bool   // not found by a lookup: gone, or hidden
 	listed bool   // met in the dump
 	hidden bool   // alive, but no lookup finds it
@@ -120,12 +121,17 @@ func lookupsPay(known []Known, c Crowd) bool {
 // settle reads known listeners from a dump that was made, and marks which are
 // gone if it was complete.
 func (q *Queues) settle(known []Known, complete bool) {
+	last := -1
 	for i := range q.dump.Sockets {
 		s := &q.dump.Sockets[i]
-		at, ok := indexOf(known, s.Cookie)
-		if !ok || s.State != inetdiag.Listen {
+		if s.State != inetdiag.Listen {
 			continue
 		}
+		at, ok := indexAfter(known, last, s.Cookie)
+		if !ok {
+			continue
+		}
+		last = at
 		k := &known[at]
 		k.listed = true
 		k.hidden = k.hidden || k.missed
@@ -137,6 +143,24 @@ func (q *Queues) settle(known []Known, complete bool) {
 		k.hidden = k.hidden && !k.Gone
 		k.missed, k.listed = false, false
 	}
+}
+
+// indexAfter is indexOf where the kernel lists sockets in the same order as the last
+// time, as it does while none comes or goes: then it need not search. It notes
+// what came after known[last], if that is not -1.
+func indexAfter(known []Known, last int, cookie uint64) (int, bool) {
+	if last < 0 {
+		return indexOf(known, cookie)
+	}
+	at := &known[last].next
+	if *at < len(known) && known[*at].Cookie == cookie {
+		return *at, true
+	}
+	i, ok := indexOf(known, cookie)
+	if ok {
+		*at = i
+	}
+	return i, ok
 }
 
 func indexOf(known []Known, cookie uint64) (int, bool) {
