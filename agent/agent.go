@@ -102,13 +102,16 @@ type state struct {
 
 // New returns an agent of this machine.
 func New(live *host.Live, o Options) *Agent {
+	all := &budget{share: together * o.CPUShare}
 	do := func(name string, period time.Duration) activity {
-		return activity{name: name, period: period, share: o.CPUShare}
+		return activity{name: name, period: period, share: o.CPUShare, budget: all}
 	}
+	sampler := NewSampler(live, o.Step/samplesPerStep, o.MaxSampleHz, o.CPUShare)
+	sampler.all.budget, sampler.fast.budget = all, all
 	return &Agent{
 		opts: o, live: live,
 		collector: collector.New(live, collector.Options{Syn: o.Syn, Log: o.Log}),
-		sampler:   NewSampler(live, o.Step/samplesPerStep, o.MaxSampleHz, o.CPUShare),
+		sampler:   sampler,
 		step:      do("step", o.Step), dump: do("dump", stepsPerDump*o.Step), sysctls: do("sysctls", stepsPerSysctl*o.Step), owners: do("owners", o.Step),
 		course: course{slot: stepsPerSlot * o.Step},
 		ledger: newLedger(o.PeakWindow), news: news{log: o.Log},

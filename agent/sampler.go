@@ -18,8 +18,9 @@ import (
 )
 
 // A Sampler looks at the accept queues of known listeners between two steps: at all
-// of them once a second, and as often as it may at those that fill or lost
-// something, because a burst that is worked off in 20 ms shows at no other time.
+// of them once a second, but for namespaces in which nobody connects, and as often as
+// it may at those that fill or lost something, because a burst that is worked off in
+// 20 ms shows at no other time.
 type Sampler struct {
 	live   *host.Live
 	queues collector.Queues // of the sampling goroutine
@@ -47,6 +48,9 @@ type place struct {
 	sampled []sampled         // what is remembered of each of them
 	watched []collector.Known // those that are looked at fast
 	which   []int             // of known each of them is
+
+	counters tcpq.Counters // of the last step
+	quiet    int           // steps since one in which somebody connected or waited
 }
 
 // A sampled is what samples showed of one listener.
@@ -62,6 +66,10 @@ const (
 	watchFor  = time.Minute
 	watchMost = 256
 )
+
+// quietAfter is after how many steps without a connection a namespace is left to
+// the steps, which look at it, too, and see when the next one has come.
+const quietAfter = 3
 
 // worthWatching reports whether a queue of this length is a sign: a quarter full.
 func worthWatching(q tcpq.Queue) bool { return q.Len >= 2 && uint64(q.Len)*4 >= uint64(q.Max) }
@@ -118,7 +126,7 @@ func (s *Sampler) tick(ctx context.Context, v *host.Visitor, now time.Time) erro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all.isDue(now) {
-		err := s.visit(ctx, v, now, func(p *place) []collector.Known { return p.known })
+		err := s.visit(ctx, v, now, (*place).lively)
 		s.choose(now)
 		s.all.done(now, s.cost())
 		return err
@@ -162,6 +170,14 @@ func (s *Sampler) visit(ctx context.Context, v *host.Visitor, now time.Time, whi
 			p.note(read, now)
 		}
 	})
+}
+
+// lively returns the listeners of a place in which somebody may wait.
+func (p *place) lively() []collector.Known {
+	if p.quiet >= quietAfter {
+		return nil
+	}
+	return p.known
 }
 
 // note takes in what was read: of all known, or of those watched.
@@ -219,6 +235,9 @@ func (s *Sampler) choose(now time.Time) {
 				p.which = append(p.which, i)
 			}
 		}
+	}
+	if s.watching() == 0 {
+		s.fast.rest()
 	}
 	if s.fast.due.Before(now) {
 		s.fast.due = now.Add(s.fast.gap()) // nobody was watched until now
@@ -281,9 +300,15 @@ func (s *Sampler) Follow(found []*host.Namespace, snap *tcpq.Snapshot, in *inspe
 // newPlace returns the place of a namespace; what samples showed before, and how
 // its listeners were found, is kept.
 func newPlace(ns *host.Namespace, n *tcpq.Namespace, before *place) *place {
-	p := &place{ns: ns, id: n.ID, known: collector.KnownOf(n.Listeners), sampled: make([]sampled, len(n.Listeners))}
+	p := &place{
+		ns: ns, id: n.ID, known: collector.KnownOf(n.Listeners), sampled: make([]sampled, len(n.Listeners)),
+		counters: n.Counters,
+	}
 	if before == nil {
 		return p
+	}
+	if isQuiet(n, &before.counters) {
+		p.quiet = before.quiet + 1
 	}
 	j := 0
 	for i := range p.known { // both are sorted by cookie
@@ -298,6 +323,20 @@ func newPlace(ns *host.Namespace, n *tcpq.Namespace, before *place) *place {
 		}
 	}
 	return p
+}
+
+// isQuiet reports whether nobody connected since the counters were read before, and
+// nobody waits: to the accept queue the kernel adds nobody whom it does not count
+// as a PassiveOpen, or does not refuse.
+func isQuiet(n *tcpq.Namespace, before *tcpq.Counters) bool {
+	for _, c := range []tcpq.Counter{tcpq.PassiveOpens, tcpq.ListenDrops} {
+		now, ok := n.Counters.Get(c)
+		then, ok2 := before.Get(c)
+		if !ok || !ok2 || now != then {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(n.Listeners, func(l tcpq.Listener) bool { return l.Accept.Len > 0 })
 }
 
 // Describe says how sampling goes, and what it costs.
