@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -282,10 +283,10 @@ func (o *applyOptions) guard(ctx context.Context) (*tuner.Guard, error) {
 
 // enforcing reports whether the agent of this host decides transactions.
 func (o *applyOptions) enforcing(ctx context.Context) bool {
-	if !o.usual() {
+	if !o.usual() || o.Agent == noAgent {
 		return false // it looks elsewhere
 	}
-	client, err := newAgentClient(unixScheme + o.socket)
+	client, err := newAgentClient(cmp.Or(o.Agent, unixScheme+o.socket))
 	if err != nil {
 		return false
 	}

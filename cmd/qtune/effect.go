@@ -134,7 +134,7 @@ func (e *effect) write(s *screen, tx *tuner.Transaction) {
 	}}
 	for i := range tx.Steps {
 		step := &tx.Steps[i]
-		if step.Kind == tuner.KindFile {
+		if step.Kind == tuner.KindFile || i > 0 && alike(&tx.Steps[i-1], step) {
 			continue
 		}
 		now, queue := strconv.FormatInt(step.To, 10), "-"

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/qtune/qtune/host"
@@ -93,9 +94,11 @@ func exitHelp(which ...error) string {
 	var b strings.Builder
 	b.WriteString("\n\nExit codes:\n  0    done, or nothing to do\n  1    an error before anything was changed")
 	for code := range exitInterrupt + 1 {
+		number := strconv.Itoa(code) // once
 		for _, row := range exitCodes {
 			if row.code == code && slices.Contains(which, row.err) {
-				fmt.Fprintf(&b, "\n  %-4d %s", code, row.says)
+				fmt.Fprintf(&b, "\n  %-4s %s", number, row.says)
+				number = ""
 			}
 		}
 	}

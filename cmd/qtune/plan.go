@@ -98,8 +98,10 @@ func (o *planOptions) after(s *screen, p *tuner.Plan, in *inspection.Inspection)
 	switch {
 	case len(p.Steps) > 0 && o.SaveAs != "":
 		s.say("Nothing was written but %s. To do it: sudo qtune apply %s", o.SaveAs, o.SaveAs)
-	case len(p.Steps) > 0:
+	case len(p.Steps) > 0 && o.Global.Host == "":
 		s.say("Nothing was written. To do it: qtune apply instead of qtune plan, as root.")
+	case len(p.Steps) > 0:
+		s.say("This is a recorded host, which cannot be changed.")
 	case len(p.Refusals) == 0:
 		s.say("%s", o.whyNothing(in))
 	}
@@ -112,6 +114,8 @@ func (p *planning) whyNothing(in *inspection.Inspection) string {
 		return "Everything is at least what the policy wants."
 	case p.explicit():
 		return "Everything is as it was asked for."
+	case in.Window.Source == inspection.SourceNone:
+		return "No finding asks for a change. One snapshot tells no rates, and so finds little."
 	case in.Window.Source == inspection.SourceAgent:
 		return fmt.Sprintf("In the %.0f s its agent has watched, no finding asks for a change.", in.Window.Seconds)
 	}

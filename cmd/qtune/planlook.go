@@ -19,9 +19,13 @@ import (
 // those may be half a minute old, the values of this moment; without an agent what
 // is seen while watching.
 func (p *planning) look(ctx context.Context) (*inspection.Inspection, error) {
+	span := p.For
+	if !p.forGiven && !p.needsRates() {
+		span = 0
+	}
 	o := inspectOptions{
-		Global: p.Global, selection: selection{Netns: p.Netns, Filter: p.Filter, Sort: "netns"},
-		For: p.For, Syn: string(collector.SynAuto), Output: "table",
+		Global: p.Global, selection: selection{Netns: p.Netns, Filter: p.Filter, Sort: "netns"}, Agent: p.Agent,
+		For: span, Syn: string(collector.SynAuto), Output: "table",
 		Err: p.Err, forGiven: p.forGiven, socket: p.socket,
 	}
 	search, err := o.search()
@@ -49,6 +53,12 @@ func (p *planning) look(ctx context.Context) (*inspection.Inspection, error) {
 		return nil, err
 	}
 	return freshened(known, inspection.From(s, nil, advisor.Report{})), nil
+}
+
+// needsRates reports whether a plan takes more than a snapshot: findings do, and a
+// rail on the limit of a listener.
+func (p *planning) needsRates() bool {
+	return len(p.Listeners) > 0 || len(p.Args) == 0 && p.PolicyFile == ""
 }
 
 // freshened returns what an agent knows with the values that hold now. What is

@@ -37,7 +37,8 @@ type planning struct {
 	AllowDecrease bool
 	For           time.Duration
 
-	Args []string // KEY=VALUE
+	Agent string
+	Args  []string // KEY=VALUE
 
 	Err io.Writer
 
@@ -56,12 +57,16 @@ func (p *planning) bind(f *pflag.FlagSet) {
 	f.BoolVar(&p.LiveResize, "live-resize", false, "also change the limit of running listeners; their restart loses it")
 	f.BoolVar(&p.AllowDecrease, "allow-decrease", false, "values may become smaller")
 	f.DurationVar(&p.For, "for", time.Second, "watch for this long instead of asking the agent of this host")
+	f.StringVar(&p.Agent, "agent", "", "the agent of this host, as unix:PATH; none: look yourself (default: the usual one, when it answers)")
 }
 
 // begin notes what cobra knows.
 func (p *planning) begin(f *pflag.FlagSet, args []string, err io.Writer) error {
 	p.Args, p.Err = args, err
 	p.netnsGiven, p.forGiven = f.Changed("netns"), f.Changed("for")
+	if p.Agent != "" && p.Agent != noAgent && !strings.HasPrefix(p.Agent, unixScheme) {
+		return usageError("--agent %s: want unix:PATH or none: what is changed is this host", p.Agent)
+	}
 	return noZero(f)
 }
 

@@ -37,10 +37,16 @@ func (s *screen) plan(p *tuner.Plan) {
 		fmt.Fprintln(s.w)
 		fmt.Fprintln(s.w, s.paint(styleBold, scopeText(&g[0].Scope)))
 		for i, step := range g {
-			if i > 0 {
+			switch {
+			case i > 0 && alike(g[i-1], step):
+				continue // the first of a reuse-port group spoke for it
+			case i > 0:
 				fmt.Fprintln(s.w)
 			}
 			s.step(step, names)
+			if n := members(g[i:]); n > 1 {
+				s.detail("group", fmt.Sprintf("%d sockets of one reuse-port group, each of them", n))
+			}
 		}
 	}
 	s.cost(p.Cost)
@@ -62,6 +68,21 @@ func byScope(steps []tuner.Step) (groups [][]*tuner.Step) {
 		groups[at] = append(groups[at], &steps[i])
 	}
 	return groups
+}
+
+// alike reports whether two steps do the same to two sockets of a reuse-port group.
+func alike(a, b *tuner.Step) bool {
+	return a.Listener != nil && b.Listener != nil && socketText(a.Listener) == socketText(b.Listener) &&
+		a.Scope.Netns == b.Scope.Netns && a.From == b.From && a.To == b.To && a.Why == b.Why
+}
+
+// members counts the first steps that are alike.
+func members(steps []*tuner.Step) int {
+	n := 1
+	for n < len(steps) && alike(steps[0], steps[n]) {
+		n++
+	}
+	return n
 }
 
 // scopeText names a namespace, and whose it is.

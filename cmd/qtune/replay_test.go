@@ -23,6 +23,8 @@ var screens = map[string][]string{
 	"wide.txt":     {"inspect", "--syn", "all", "-o", "wide", "--sort", "loss"},
 	"inspect.json": {"inspect", "--syn", "all", "-o", "json"},
 	"inspect.yaml": {"inspect", "-o", "yaml", "--for", "0", "--sort", "port"},
+	"plan.txt":     {"plan", "--live-resize"},
+	"plan.json":    {"plan", "-o", "json"},
 }
 
 // TestReplay shows every recorded host through the real commands.
