@@ -64,12 +64,9 @@ func (d *draft) above(asks []ask) (connections uint64) {
 			to[l] = max(to[l], limit)
 		}
 	}
-	for l, limit := range d.grown {
-		connections += aboveFree(l, max(limit, to[l]))
-		delete(to, l)
-	}
+	connections = d.over
 	for l, limit := range to {
-		connections += aboveFree(l, limit)
+		connections += aboveFree(l, max(limit, d.grown[l])) - aboveFree(l, d.grown[l])
 	}
 	return connections
 }

@@ -21,6 +21,7 @@ type draft struct {
 	spaces map[uint64]*space
 	asked  []ask                          // what the steps of the plan do
 	grown  map[*inspection.Listener]int64 // the limits that listeners may have then
+	over   uint64                         // what of that is above freeLimit, of all together
 }
 
 // A space is a namespace and its listeners.
@@ -116,6 +117,7 @@ func (d *draft) take(a ask, why, code string) {
 	if code != "" && !slices.Contains(step.Findings, code) {
 		step.Findings = append(step.Findings, code)
 	}
+	d.over = d.above([]ask{a})
 	for l, limit := range a.reach() {
 		d.grown[l] = max(d.grown[l], limit)
 	}

@@ -335,6 +335,20 @@ func TestAdvised(t *testing.T) {
 			[]string{"listen 0.0.0.0:80#1002 4096 to 8192", "refused guard-rail worst-memory"},
 		},
 		{
+			"as many as it is enough for",
+			func(w *world) {
+				w.LiveResize = true
+				w.limit(4096, 65535)
+				w.listen(podNetns, "0.0.0.0", 81, 4096, "nginx")
+				w.listen(podNetns, "0.0.0.0", 82, 4096, "nginx")
+				for i := range 3 {
+					w.find(advisor.AcceptQueueOverflow, &w.in.Listeners[1+i], 8192)
+				}
+				w.Memory.TCPPages[1] = 3 * 536000
+			},
+			[]string{"listen 0.0.0.0:80#1002 4096 to 8192", "listen 0.0.0.0:81#1003 4096 to 8192", "listen 0.0.0.0:82#1004 4096 to 8192"},
+		},
+		{
 			"cookies are turned on where they are off, and tcp_max_syn_backlog is then idle",
 			func(w *world) {
 				w.in.Namespaces[1].Sysctls = settings(4096, 16, 0)

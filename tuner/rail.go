@@ -148,7 +148,7 @@ var rails = []rail{
 			return d.overMemory(a, all, idleBytes, d.Memory.Total, d.Policy.Memory.Idle)
 		},
 		says: "what is above 4096 of all longer queues would take {actual} when they are full, and the policy allows {limit} of the host's memory",
-		ways: []string{"a larger spec.memory.idlePercent of the policy", "fewer or shorter queues", "a faster program"},
+		ways: []string{"a larger spec.memory.idlePercent of the policy", "a faster program", "a limit of 4096 or less"},
 	},
 	{
 		name: "worst-memory", unit: "bytes",
@@ -158,8 +158,9 @@ var rails = []rail{
 		says: "what is above 4096 of all longer queues would take {actual} when each peer has sent all it may before accept(2), " +
 			"charged to no cgroup, and the policy allows {limit} of TCP's memory",
 		ways: []string{
-			"a larger spec.memory.worstPercent of the policy", "a smaller second value of net.ipv4.tcp_rmem in that namespace",
-			"a faster program",
+			"a larger spec.memory.worstPercent of the policy; a smaller second value of net.ipv4.tcp_rmem in that namespace, " +
+				"which qtune does not read, makes that safe",
+			"a faster program", "a limit of 4096 or less",
 		},
 	},
 }
