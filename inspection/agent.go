@@ -9,10 +9,14 @@ import "time"
 // An Agent says who watched the host, and how that goes.
 type Agent struct {
 	Version    string     `json:"version"`
-	Mode       string     `json:"mode"` // observe or advise
+	Mode       string     `json:"mode"` // observe, advise or enforce
 	Started    time.Time  `json:"started"`
+	Policy     string     `json:"policy"` // name and hash of its file, or default
 	Activities []Activity `json:"activities"`
 	Sampling   Sampling   `json:"sampling"`
+
+	PolicyError string  `json:"policyError,omitempty"` // why the file that is there now is not followed
+	Tuning      *Tuning `json:"tuning,omitempty"`      // in mode enforce
 }
 
 // An Activity is something the agent does again and again, within a budget of CPU
