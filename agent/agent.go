@@ -35,6 +35,7 @@ type Mode string
 const (
 	Observe Mode = "observe" // it tells lengths, limits and losses
 	Advise  Mode = "advise"  // and what is wrong, and what to do
+	Enforce Mode = "enforce" // and does it, as far as the policy allows
 )
 
 // DefaultStep is the time between two steps. What else the agent does follows it.
@@ -67,6 +68,9 @@ type Options struct {
 	Policy policy.Policy
 	Log    *slog.Logger
 
+	Reload  Reload       // of the policy
+	Enforce *Enforcement // in mode enforce
+
 	// Serving, when not nil, is closed when what the agent tells can be asked
 	// for: no sooner systemd hears that it is ready.
 	Serving <-chan struct{}
@@ -88,6 +92,8 @@ type Agent struct {
 	course                      course
 	ledger                      *ledger
 	news                        news
+	enforcer                    *enforcer // in mode enforce
+	policyError                 string    // why the file that is there now is not followed
 
 	published atomic.Pointer[state]
 	fresh     atomic.Pointer[time.Time] // until when what was published is
@@ -108,7 +114,7 @@ func New(live *host.Live, o Options) *Agent {
 	}
 	sampler := NewSampler(live, o.Step/samplesPerStep, o.MaxSampleHz, o.CPUShare)
 	sampler.all.budget, sampler.fast.budget = all, all
-	return &Agent{
+	a := &Agent{
 		opts: o, live: live,
 		collector: collector.New(live, collector.Options{Syn: o.Syn, Log: o.Log}),
 		sampler:   sampler,
@@ -116,6 +122,10 @@ func New(live *host.Live, o Options) *Agent {
 		course: course{slot: stepsPerSlot * o.Step},
 		ledger: newLedger(o.PeakWindow), news: news{log: o.Log},
 	}
+	if o.Enforce != nil {
+		a.enforcer = newEnforcer(&o, live.Memory)
+	}
+	return a
 }
 
 // Run steps until ctx ends. A step that fails is logged, and the next one starts
@@ -129,6 +139,10 @@ func (a *Agent) Run(ctx context.Context) error {
 			a.opts.Log.Error("sampling ended", "error", err)
 		}
 	})
+	if a.enforcer != nil {
+		a.enforcer.start(ctx)
+		defer a.enforcer.stop()
+	}
 	systemd := &notifier{log: a.opts.Log}
 	defer systemd.stopping()
 	var alive <-chan time.Time
@@ -147,6 +161,9 @@ func (a *Agent) Run(ctx context.Context) error {
 			return nil
 		case <-alive: // a step that hangs in the kernel lets the watchdog bite
 			systemd.alive()
+			continue
+		case <-a.opts.Reload.Signal:
+			a.reload()
 			continue
 		case <-serving:
 			serving = nil // which is never ready
@@ -187,6 +204,9 @@ func (a *Agent) doStep(ctx context.Context, now time.Time) error {
 	first := a.Last() == nil
 	err := a.look(ctx, now, work)
 	spent := host.CPUTime() - cpu
+	if a.enforcer != nil {
+		spent -= a.enforcer.took
+	}
 	if work&collector.Owners != 0 {
 		took := a.collector.OwnersTook()
 		spent -= took
@@ -234,6 +254,11 @@ func (a *Agent) look(ctx context.Context, began time.Time, work collector.Work) 
 	in.Window.Source = inspection.SourceAgent
 	a.ledger.enter(s, delta, samples, in)
 	a.sampler.Follow(found.Namespaces, s, in)
+	if a.enforcer != nil {
+		a.enforcer.step(ctx, began, delta, &look{
+			in: in, snapshot: s, window: &w, policy: &a.opts.Policy, sysctlsRead: work&collector.Sysctls != 0,
+		})
+	}
 	in.Agent = a.describe()
 	a.news.tell(ctx, in)
 	a.published.Store(&state{in, s, &w})
@@ -246,10 +271,16 @@ func (a *Agent) describe() *inspection.Agent {
 	for _, act := range []*activity{&a.step, &a.dump, &a.sysctls, &a.owners} {
 		activities = append(activities, act.shown())
 	}
-	return &inspection.Agent{
-		Version: a.opts.Version, Mode: string(a.opts.Mode), Started: a.started.UTC(),
-		Activities: activities, Sampling: sampling,
+	out := &inspection.Agent{
+		Version: a.opts.Version, Mode: string(a.opts.Mode), Started: a.started.UTC(), Policy: a.opts.Policy.Revision(),
+		PolicyError: a.policyError, Sampling: sampling,
 	}
+	if e := a.enforcer; e != nil {
+		out.Tuning = e.describe()
+		activities = append(activities, e.decide.shown(), e.guard.shown())
+	}
+	out.Activities = activities
+	return out
 }
 
 // Last returns the newest Inspection, nil before the first step.

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package agent
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/policy"
+	"github.com/qtune/qtune/tuner"
+)
+
+// bursts returns the load of a healthy server: a few connections all the time, and
+// every minute so many at once, which are worked off.
+func bursts(height uint32) func(*server, time.Duration) slotLoad {
+	return func(_ *server, now time.Duration) slotLoad {
+		load := slotLoad{calm: 50}
+		if now%time.Minute == 0 {
+			load.burst = height
+		}
+		return load
+	}
+}
+
+// TestLoopTunesBursts proves that a healthy server whose queue is too short for its
+// bursts gets a longer one, and keeps it because that helped.
+func TestLoopTunesBursts(t *testing.T) {
+	w := newWorld(t)
+	s := w.serve(bursts(300))
+	w.until(time.Hour, "applied", func() bool { return len(w.begins) == 1 })
+	if s.limit <= 300 || s.somaxconn != 4096 {
+		t.Errorf("on trial with limit %d and somaxconn %d, want more than 300 and 4096", s.limit, s.somaxconn)
+	}
+	w.until(31*time.Minute, "confirmed", func() bool { return w.journal[0].State == tuner.Confirmed })
+	if age := w.now - w.begins[0]; age < w.policy.Trial.Duration {
+		t.Errorf("confirmed after %v, want no sooner than %v", age, w.policy.Trial.Duration)
+	}
+	w.run(10 * time.Hour)
+	if got := w.outcomes(); len(got) != 1 || got[0] != tuner.Confirmed {
+		t.Errorf("the transactions of a day are %v, want one that is confirmed", got)
+	}
+	d := w.enforcer.loop.register.last(decisionsMost)
+	i := slices.IndexFunc(d, func(d inspection.Decision) bool { return d.Action == actConfirm })
+	if i < 0 || d[i].Transaction != w.journal[0].ID || !strings.Contains(d[i].Actual, "0 of ") || d[i].Expected == "" {
+		t.Errorf("no decision explains it:\n%s", w.story(10))
+	}
+}
+
+// TestLoopNeverTunes proves whom the loop leaves alone, whatever they lose.
+func TestLoopNeverTunes(t *testing.T) {
+	tests := []struct {
+		name    string
+		behaves func(*server, time.Duration) slotLoad
+		prepare func(*world, *server)
+		action  string
+		rail    string
+	}{
+		{"a program that accepts too slowly", func(s *server, _ time.Duration) slotLoad {
+			return slotLoad{burst: 100, stays: s.limit / 2}
+		}, nil, actExplain, railTooSlow},
+		{"one that is stuck", func(*server, time.Duration) slotLoad { return slotLoad{burst: 40, stays: 1 << 20} }, nil, actExplain, railTooSlow},
+		{"a flood of SYNs", func(*server, time.Duration) slotLoad { return slotLoad{flood: 50000, scan: 100} }, nil, actWatch, ""},
+		{"a flood on top of bursts", func(s *server, now time.Duration) slotLoad {
+			load := bursts(300)(s, now)
+			load.flood = 50000
+			return load
+		}, nil, actWatch, ""},
+		{"a burst every half a day", func(_ *server, now time.Duration) slotLoad {
+			if now%(12*time.Hour) == 0 {
+				return slotLoad{burst: 1000}
+			}
+			return slotLoad{calm: 50}
+		}, nil, actWait, railHyster},
+		{"listeners of one namespace that are busy alike", func(s *server, now time.Duration) slotLoad {
+			load := bursts(300)(s, now)
+			load.other = 100
+			return load
+		}, func(_ *world, s *server) { s.idle = 1000 }, actRecommend, railShared},
+		{"an excluded program", bursts(300), func(_ *world, s *server) { s.comm = "haproxy" }, actRecommend, railExcluded},
+		{"a policy that only advises", bursts(300), func(w *world, _ *server) { w.policy.Mode = policy.Advise }, actRecommend, railMode},
+		{"while somebody has a transaction open", bursts(300), func(w *world, _ *server) {
+			w.journal = []*tuner.Transaction{{ID: "theirs", State: tuner.Applied, Actor: tuner.Actor{Comm: "qtune"}}}
+		}, actWait, railOpen},
+		{"a somaxconn that somebody changes all the time", func(s *server, now time.Duration) slotLoad {
+			s.somaxconn = 4096 + int64(now/(5*time.Minute))%2
+			return bursts(300)(s, now)
+		}, nil, actWait, railConfound},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.serve(tt.behaves)
+			if tt.prepare != nil {
+				tt.prepare(w, s)
+			}
+			w.run(13 * time.Hour)
+			if len(w.begins) > 0 || s.limit != 128 {
+				t.Errorf("begun at %v, limit %d, want never and 128", w.begins, s.limit)
+			}
+			if !w.decided(tt.action, tt.rail) {
+				t.Errorf("nobody decided to %s because of %q:\n%s", tt.action, tt.rail, w.story(5))
+			}
+		})
+	}
+}
+
+// TestLoopTrialEnds proves how a trial ends that does not prove anything.
+func TestLoopTrialEnds(t *testing.T) {
+	tests := []struct {
+		name   string
+		during func(w *world, s *server) // happens when the trial has begun
+		state  tuner.State
+		ending ending
+		within time.Duration
+		limit  uint32
+	}{
+		{"traffic that halves by itself", func(_ *world, s *server) {
+			s.behaves = func(s *server, now time.Duration) slotLoad {
+				load := bursts(150)(s, now)
+				load.calm /= 2
+				return load
+			}
+		}, tuner.RolledBack, inconclusive, 61 * time.Minute, 128},
+		{"traffic that trebles", func(_ *world, s *server) {
+			s.behaves = func(_ *server, now time.Duration) slotLoad {
+				load := bursts(300)(s, now)
+				load.calm *= 4
+				return load
+			}
+		}, tuner.RolledBack, inconclusive, 61 * time.Minute, 128},
+		{"bursts that become lower than the old limit", func(_ *world, s *server) {
+			s.behaves = func(s *server, now time.Duration) slotLoad {
+				load := bursts(100)(s, now)
+				load.calm = 70
+				return load
+			}
+		}, tuner.RolledBack, noBenefit, 61 * time.Minute, 128},
+		{"as much refused as before", func(_ *world, s *server) {
+			s.behaves = func(s *server, now time.Duration) slotLoad {
+				load := bursts(s.limit+140)(s, now)
+				load.calm = 5
+				return load
+			}
+		}, tuner.RolledBack, noBenefit, 61 * time.Minute, 128},
+		{"more refused than before", func(_ *world, s *server) {
+			s.behaves = func(s *server, now time.Duration) slotLoad {
+				return bursts(s.limit+600)(s, now)
+			}
+		}, tuner.RolledBack, regression, 11 * time.Minute, 128},
+		{"TCP under memory pressure", func(w *world, _ *server) {
+			w.memory.TCPPages, w.memory.TCPUsed = [3]uint64{10, 20, 30}, 21
+		}, tuner.RolledBack, regression, time.Minute, 128},
+		{"a program that becomes slow", func(_ *world, s *server) {
+			s.behaves = func(s *server, _ time.Duration) slotLoad { return slotLoad{burst: 60, stays: s.limit / 2} }
+		}, tuner.RolledBack, regression, 10 * time.Minute, 128},
+		{"a limit that somebody else sets", func(_ *world, s *server) { s.limit = 200 }, tuner.Conflict, conflict, time.Minute, 200},
+		{"a program that listens again", func(_ *world, s *server) { s.limit = 128 }, tuner.RolledBack, conflict, time.Minute, 128},
+		{"a server that is started again", func(w *world, s *server) { w.restart(s) }, tuner.Gone, gone, time.Minute, 128},
+		{"a policy that no longer allows it", func(w *world, _ *server) { w.policy.Mode = policy.Advise }, tuner.RolledBack, stopped, time.Minute, 128},
+		{"an agent that ends", func(w *world, _ *server) { w.enforcer.stop() }, tuner.RolledBack, stopped, time.Minute, 128},
+		{"an agent that is killed, and the next", func(w *world, _ *server) { w.restartAgent() }, tuner.RolledBack, stopped, time.Minute, 128},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.serve(bursts(300))
+			w.until(time.Hour, "applied", func() bool { return len(w.begins) == 1 })
+			tt.during(w, s)
+			w.until(tt.within, "ended", func() bool { return !w.journal[0].State.Open() })
+			if got := w.journal[0]; got.State != tt.state || s.limit != tt.limit {
+				t.Errorf("%s (%s), limit %d, want %s, %d", got.State, got.Reason, s.limit, tt.state, tt.limit)
+			}
+			if got := w.journal[0].Reason; !strings.HasPrefix(got, string(tt.ending)+": ") {
+				t.Errorf("reason %q, want %s:", got, tt.ending)
+			}
+		})
+	}
+}
+
+// TestLoopScan proves that a scan which starts or stops changes nothing: neither
+// does it make a listener look bad, nor does its end prove anything.
+func TestLoopScan(t *testing.T) {
+	scans := func(from, to time.Duration) func(*server, time.Duration) slotLoad {
+		return func(s *server, now time.Duration) slotLoad {
+			load := bursts(s.limit+60)(s, now) // as much is lost whatever the limit is
+			load.calm = 300
+			if now >= from && now < to {
+				load.scan = 10000
+			}
+			return load
+		}
+	}
+	for name, behaves := range map[string]func(*server, time.Duration) slotLoad{
+		"one that stops":  scans(0, 90*time.Minute),
+		"one that starts": scans(100*time.Minute, 1000*time.Hour),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.serve(behaves)
+			w.until(2*time.Hour, "applied", func() bool { return len(w.begins) == 1 })
+			w.until(2*time.Hour, "ended", func() bool { return !w.journal[0].State.Open() })
+			if got := w.journal[0]; got.State != tuner.RolledBack || !strings.HasPrefix(got.Reason, string(noBenefit)) {
+				t.Errorf("%s: %s, want rolled back for no benefit", got.State, got.Reason)
+			}
+		})
+	}
+	w := newWorld(t)
+	w.serve(func(*server, time.Duration) slotLoad { return slotLoad{calm: 50, scan: 10000} })
+	w.run(10 * time.Hour)
+	if len(w.begins) > 0 {
+		t.Errorf("a scan alone was tuned for")
+	}
+}
+
+// TestLoopBacksOff proves that what failed is tried again after 1, 4 and 24 hours,
+// across restarts of the server and of the agent.
+func TestLoopBacksOff(t *testing.T) {
+	w := newWorld(t)
+	s := w.serve(func(s *server, now time.Duration) slotLoad { return bursts(s.limit+150)(s, now) })
+	for i := range 4 {
+		w.until(26*time.Hour, "applied once more", func() bool { return len(w.begins) == i+1 })
+		w.until(61*time.Minute, "ended", func() bool { return !w.journal[0].State.Open() })
+		switch i {
+		case 1:
+			w.restart(s)
+		case 2:
+			w.restartAgent()
+		}
+	}
+	for i, want := range []time.Duration{time.Hour, 4 * time.Hour, 24 * time.Hour} {
+		ended := w.journal[len(w.journal)-1-i].Closed.Sub(time.Unix(0, 0))
+		if got := w.begins[i+1] - ended; got < want || got > want+30*time.Minute {
+			t.Errorf("after failure %d it waited %v, want %v", i+1, got, want)
+		}
+	}
+}
+
+// TestLoopRestartedServer proves that a server that is started again, and so has its
+// old limit, is tuned again.
+func TestLoopRestartedServer(t *testing.T) {
+	w := newWorld(t)
+	s := w.serve(bursts(300))
+	for i := range 3 {
+		w.until(90*time.Minute, "applied", func() bool { return len(w.begins) == i+1 })
+		w.until(31*time.Minute, "confirmed", func() bool { return w.journal[0].State == tuner.Confirmed })
+		w.restart(s)
+		if s.limit != 128 {
+			t.Fatalf("limit %d after a restart, want 128", s.limit)
+		}
+	}
+}
+
+// TestLoopOneAtATime proves that of many that need it one is tried at a time, and no
+// more than the policy allows in an hour.
+func TestLoopOneAtATime(t *testing.T) {
+	w := newWorld(t)
+	w.policy.Trial = policy.Trial{Duration: 2 * time.Minute, Max: 4 * time.Minute}
+	w.policy.MaxPerHour = 3
+	for range 8 {
+		w.serve(bursts(300))
+	}
+	w.run(6 * time.Hour) // Apply refuses a second open one
+	if len(w.begins) != 8 {
+		t.Errorf("%d were tuned in 6 h, want 8:\n%s", len(w.begins), w.story(3))
+	}
+	for i := range w.begins {
+		if i >= 3 && w.begins[i]-w.begins[i-3] < time.Hour {
+			t.Errorf("four within %v", w.begins[i]-w.begins[i-3])
+		}
+	}
+	if !w.decided(actWait, railPerHour) || !w.decided(actWait, railOpen) {
+		t.Errorf("nobody was told to wait")
+	}
+	if w.decided(actFail, railOpen) {
+		t.Error("a second transaction was tried while one was open")
+	}
+}
+
+// TestLoopCannot proves that what cannot be done is said, and not tried every ten
+// seconds; and that a trial that cannot be ended is ended later.
+func TestLoopCannot(t *testing.T) {
+	w := newWorld(t)
+	s := w.serve(bursts(300))
+	w.down = errDown
+	w.run(30 * time.Minute)
+	if !w.decided(actFail, "error") || len(w.enforcer.loop.memory.failed) != 1 {
+		t.Errorf("no failure was noted:\n%s", w.story(3))
+	}
+	w.down = nil
+	w.until(2*time.Hour, "applied", func() bool { return len(w.begins) == 1 })
+	s.behaves = bursts(10)
+	w.down = errDown
+	w.run(70 * time.Minute)
+	if w.enforcer.loop.trial == nil {
+		t.Fatal("a trial that was not ended is forgotten")
+	}
+	w.down = nil
+	w.until(time.Minute, "ended", func() bool { return !w.journal[0].State.Open() })
+}
+
+// TestLoopDrift proves that what somebody else changes is told, and set once more
+// where the policy says so.
+func TestLoopDrift(t *testing.T) {
+	for _, onDrift := range []policy.OnDrift{policy.Report, policy.ReapplyOnce} {
+		t.Run(string(onDrift), func(t *testing.T) {
+			w := newWorld(t)
+			w.policy.OnDrift = onDrift
+			s := w.serve(bursts(300))
+			w.until(2*time.Hour, "confirmed", func() bool { return len(w.journal) > 0 && w.journal[0].State == tuner.Confirmed })
+			ours := s.limit
+			s.behaves = bursts(10)
+			w.run(20 * time.Minute)
+			for i := range 2 {
+				s.limit = 200
+				w.run(5 * time.Minute)
+				if again := s.limit == ours; again != (onDrift == policy.ReapplyOnce && i == 0) {
+					t.Errorf("the %d. time somebody set it to 200 it is %d after that, ours is %d", i+1, s.limit, ours)
+				}
+			}
+			if got := w.enforcer.describe().Drifted; len(got) != 1 || got[0].Found != 200 || got[0].Ours != int64(ours) {
+				t.Errorf("drifted: %+v, want 200 for %d", got, ours)
+			}
+			if !w.decided("report", "") {
+				t.Error("nobody was told")
+			}
+		})
+	}
+}
