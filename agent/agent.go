@@ -26,6 +26,7 @@ import (
 	"github.com/qtune/qtune/inspection"
 	"github.com/qtune/qtune/policy"
 	"github.com/qtune/qtune/tcpq"
+	"github.com/qtune/qtune/tuner"
 )
 
 // A Mode says what the agent does with what it sees.
@@ -123,7 +124,7 @@ func New(live *host.Live, o Options) *Agent {
 		ledger: newLedger(o.PeakWindow), news: news{log: o.Log},
 	}
 	if o.Enforce != nil {
-		a.enforcer = newEnforcer(&o, live.Memory)
+		a.enforcer = newEnforcer(&o, func() (tuner.Now, error) { return tuner.Present(live) }, live.Memory)
 	}
 	return a
 }

@@ -19,7 +19,6 @@ import (
 
 // Effects change the host: a [tuner.Tuner].
 type Effects interface {
-	Now() (tuner.Now, error)
 	Apply(context.Context, tuner.Now, *tuner.Plan, tuner.ApplyOptions) (*tuner.Transaction, error)
 	Confirm(ctx context.Context, now tuner.Now, id string) (*tuner.Transaction, error)
 	Rollback(ctx context.Context, now tuner.Now, id, reason string) (*tuner.Transaction, error)
@@ -37,6 +36,7 @@ type Enforcement struct {
 // An enforcer does what the loop decides, and looks after what was done before.
 type enforcer struct {
 	effects Effects
+	present func() (tuner.Now, error)
 	memory  func() (host.Memory, error)
 	actor   tuner.Actor
 	log     *slog.Logger
@@ -52,10 +52,10 @@ type enforcer struct {
 	drift         drift
 }
 
-func newEnforcer(o *Options, memory func() (host.Memory, error)) *enforcer {
+func newEnforcer(o *Options, present func() (tuner.Now, error), memory func() (host.Memory, error)) *enforcer {
 	slot := stepsPerSlot * o.Step
 	e := &enforcer{
-		effects: o.Enforce.Tuner, memory: memory, actor: o.Enforce.Actor, log: o.Log,
+		effects: o.Enforce.Tuner, present: present, memory: memory, actor: o.Enforce.Actor, log: o.Log,
 		decide: activity{name: "decide", period: slot, share: o.CPUShare},
 		guard:  activity{name: "guard", period: stepsPerSysctl * o.Step, share: o.CPUShare},
 		drift:  drift{known: map[drifted]bool{}, again: map[drifted]string{}},
@@ -67,12 +67,12 @@ func newEnforcer(o *Options, memory func() (host.Memory, error)) *enforcer {
 
 // plan plans what the findings of an inspection recommend.
 func (e *enforcer) plan(in *inspection.Inspection, p *policy.Policy) *tuner.Plan {
-	return (&tuner.Planner{Inspection: in, Policy: p, Memory: e.host, LiveResize: true}).Advised()
+	return (&tuner.Planner{Inspection: in, Policy: p, Memory: e.host, BootID: e.bootID, LiveResize: true}).Advised()
 }
 
 // start ends what an agent before this one left, and remembers what it tried.
 func (e *enforcer) start(ctx context.Context) {
-	now, err := e.effects.Now()
+	now, err := e.present()
 	if err == nil {
 		err = e.takeOver(ctx, now)
 	}
@@ -107,7 +107,7 @@ func (e *enforcer) stop() {
 	const patience = 5 * time.Second // systemd and kubelets have more
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	now, err := e.effects.Now()
+	now, err := e.present()
 	if err != nil {
 		e.log.Error("roll back a trial", "transaction", e.loop.trial.tx.ID, "error", err)
 		return
@@ -128,7 +128,7 @@ func (e *enforcer) step(ctx context.Context, at time.Time, d *tcpq.Delta, k *loo
 	if !e.decide.isDue(at) && !e.guard.isDue(at) {
 		return
 	}
-	now, err := e.effects.Now()
+	now, err := e.present()
 	if err != nil {
 		e.log.Error("tell the time", "error", err)
 		return
@@ -143,7 +143,7 @@ func (e *enforcer) step(ctx context.Context, at time.Time, d *tcpq.Delta, k *loo
 	if e.decide.isDue(at) {
 		cpu := host.CPUTime()
 		k.sysctlsRead, e.sysctlsRead = e.sysctlsRead, false
-		k.pressure = e.pressed
+		k.pressure, e.bootID = e.pressed, now.BootID
 		if a := e.loop.decide(now, k); a != nil {
 			e.do(ctx, now, a, k)
 		}
@@ -166,23 +166,37 @@ func (e *enforcer) look(ctx context.Context, now tuner.Now) {
 	}
 	for _, tx := range recovered {
 		e.log.Info("recovered", "transaction", tx.ID, "state", tx.State, "reason", tx.Reason)
-		if t := e.loop.trial; t != nil && t.tx.ID == tx.ID {
-			d := t.about
-			d.Action, d.Rule, d.Inputs, d.Actual = actRollback, tx.Reason, t.evidence(), t.effect()
-			e.loop.ended(now, &act{entry: d}, endingOf(tx, regression))
-		}
 	}
+	e.readJournal(now)
+	e.lookForDrift(ctx, now)
+}
+
+// readJournal learns what others did: a person may have begun a transaction, or ended
+// one of ours.
+func (e *enforcer) readJournal(now tuner.Now) {
 	journal, err := e.effects.History()
 	if err != nil {
 		e.log.Warn("read the journal", "error", err)
+		return
 	}
 	e.loop.other = ""
+	t := e.loop.trial
 	for _, tx := range journal {
-		if tx.State.Open() && (e.loop.trial == nil || e.loop.trial.tx.ID != tx.ID) {
+		switch {
+		case t != nil && t.tx.ID == tx.ID:
+			if !tx.State.Open() {
+				d := t.about
+				d.Action, d.Rule, d.Inputs, d.Actual = actRollback, "somebody else ended it: "+tx.Reason, t.evidence(), t.effect()
+				if tx.State == tuner.Confirmed {
+					d.Action = actConfirm
+				}
+				e.loop.ended(now, &act{entry: d}, endingOf(tx, overruled))
+			}
+		case tx.State.Open():
 			e.loop.other = tx.ID
 		}
 	}
-	e.lookForDrift(ctx, now)
+	e.loop.memory.overrule(now, journal)
 }
 
 // do does one thing.
@@ -209,6 +223,9 @@ func (e *enforcer) do(ctx context.Context, now tuner.Now, a *act, k *look) {
 // finish confirms or rolls back the trial. What cannot be done now is tried again at
 // the next decision; the deadline stands behind.
 func (e *enforcer) finish(ctx context.Context, now tuner.Now, a *act) {
+	if e.readJournal(now); e.loop.trial == nil {
+		return // somebody was faster
+	}
 	var tx *tuner.Transaction
 	var err error
 	how := a.ending
@@ -264,9 +281,13 @@ func whyNotApplied(err error) (rail string, momentary bool) {
 		{tuner.ErrBusy, "lock", true},
 		{tuner.ErrOpen, railOpen, true},
 		{tuner.ErrStale, "stale", true},
+		{tuner.ErrSatisfied, "satisfied", true},
 		{tuner.ErrRail, "guard-rail", false},
-		{tuner.ErrVerify, "not-verified", false},
 		{tuner.ErrConflict, "conflict", false},
+		{tuner.ErrIncomplete, "incomplete", false},
+		{tuner.ErrVerify, "not-verified", false},
+		{host.ErrPermission, "permission", false},
+		{host.ErrUnsupported, "unsupported", false},
 	} {
 		if errors.Is(err, row.is) {
 			return row.rail, row.momentary

@@ -284,7 +284,7 @@ func (l *loop) failed(now tuner.Now, a *act, rail, why string, momentary bool) {
 	l.tell(now, a.subject.id, d)
 	if !momentary {
 		l.register.end(notApplied)
-		l.memory.ended(now.Boot, a.subject.id, keyOf(a.subject), notApplied)
+		l.memory.ended(now.Boot, "", a.subject.id, keyOf(a.subject), notApplied)
 	}
 }
 
@@ -297,7 +297,7 @@ func (l *loop) ended(now tuner.Now, a *act, how ending) {
 	d := l.register.enter(now, a.entry)
 	l.told[l.trial.id] = tellingOf(&d)
 	l.register.end(how)
-	l.memory.ended(now.Boot, l.trial.id, l.trial.key, how)
+	l.memory.ended(now.Boot, l.trial.tx.ID, l.trial.id, l.trial.key, how)
 	l.trial = nil
 }
 

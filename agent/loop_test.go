@@ -331,3 +331,32 @@ func TestLoopDrift(t *testing.T) {
 		})
 	}
 }
+
+// TestLoopOverruled proves that what a person decides about the loop's transactions
+// stands: what was kept early is kept, and what was rolled back is not tried again at
+// once.
+func TestLoopOverruled(t *testing.T) {
+	w := newWorld(t)
+	s := w.serve(bursts(300))
+	w.until(time.Hour, "applied", func() bool { return len(w.begins) == 1 })
+	now, _ := w.Now()
+	if _, err := w.Confirm(t.Context(), now, "tx0"); err != nil {
+		t.Fatal(err)
+	}
+	s.behaves = bursts(20) // nothing would be proven
+	w.run(2 * time.Hour)
+	if w.journal[0].State != tuner.Confirmed || s.limit == 128 {
+		t.Fatalf("%s, limit %d, want confirmed", w.journal[0].State, s.limit)
+	}
+	w.journal[0].State = tuner.Applied // as Rollback does with a confirmed one
+	if _, err := w.Rollback(t.Context(), now, "tx0", "operator"); err != nil {
+		t.Fatal(err)
+	}
+	rolledBack := w.now
+	w.journal[0].Closed = time.Unix(0, 0).Add(w.now)
+	s.behaves = bursts(300)
+	w.until(3*time.Hour, "applied once more", func() bool { return len(w.begins) == 2 })
+	if got := w.begins[1] - rolledBack; got < time.Hour {
+		t.Errorf("tried again %v after a person rolled it back, want an hour at least", got)
+	}
+}

@@ -7,6 +7,7 @@ package agent
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,19 +42,21 @@ type memory struct {
 	cooling map[tcpq.ListenerID]time.Duration // until then
 	failed  map[experiment]failure
 	applied []time.Duration // when, within the last hour
+	kept    map[string]bool // transactions that were confirmed, by id
 }
 
 func newMemory(window time.Duration) memory {
-	return memory{window: window, cooling: map[tcpq.ListenerID]time.Duration{}, failed: map[experiment]failure{}}
+	return memory{window: window, cooling: map[tcpq.ListenerID]time.Duration{}, failed: map[experiment]failure{}, kept: map[string]bool{}}
 }
 
 // begun notes that something was applied.
 func (m *memory) begun(at time.Duration) { m.applied = append(m.applied, at) }
 
 // ended notes how a trial ended.
-func (m *memory) ended(at time.Duration, id tcpq.ListenerID, e experiment, how ending) {
+func (m *memory) ended(at time.Duration, tx string, id tcpq.ListenerID, e experiment, how ending) {
 	switch {
 	case how == confirmed:
+		m.kept[tx] = true
 		m.cooling[id] = at + coolDown*m.window
 		delete(m.failed, e)
 	case how.failed():
@@ -78,26 +81,48 @@ func (m *memory) recall(now tuner.Now, journal []*tuner.Transaction) {
 		if !ours(tx) {
 			continue
 		}
-		ago := func(at time.Time) time.Duration { return now.Boot - max(0, now.Wall.Sub(at)) }
-		if at := ago(tx.Created.Wall); now.Boot-at < time.Hour {
+		if at := ago(now, tx.Created.Wall); now.Boot-at < time.Hour {
 			m.begun(at)
 		}
-		how, _, _ := strings.Cut(tx.Reason, ":")
-		for i := range tx.Steps {
-			s := &tx.Steps[i]
-			if s.Listener == nil || tx.Closed.IsZero() {
-				continue
-			}
-			e := experiment{s.Listener.Comm, nameOf(s.Listener), s.From}
-			if tx.State == tuner.Confirmed || tx.State == tuner.Superseded {
-				delete(m.failed, e)
-			} else {
-				m.ended(ago(tx.Closed), tcpq.ListenerID{}, e, ending(how))
-			}
-		}
+		m.learn(now, tx)
 	}
 	m.forget(now.Boot)
 }
+
+// overrule learns that somebody rolled back what was confirmed: that is an answer.
+func (m *memory) overrule(now tuner.Now, journal []*tuner.Transaction) {
+	for _, tx := range journal {
+		if ours(tx) && m.kept[tx.ID] && tx.State != tuner.Confirmed && !tx.State.Open() {
+			m.learn(now, tx)
+		}
+	}
+	maps.DeleteFunc(m.kept, func(id string, _ bool) bool { // the journal forgets, too
+		return !slices.ContainsFunc(journal, func(tx *tuner.Transaction) bool { return tx.ID == id })
+	})
+}
+
+// learn takes in how a transaction ended.
+func (m *memory) learn(now tuner.Now, tx *tuner.Transaction) {
+	delete(m.kept, tx.ID)
+	how := endingOf(tx, endingIn(tx.Reason))
+	for i := range tx.Steps {
+		s := &tx.Steps[i]
+		if s.Listener == nil || tx.State.Open() || tx.State == tuner.Superseded {
+			continue
+		}
+		m.ended(ago(now, tx.Closed), tx.ID, idOf(s), experiment{s.Listener.Comm, nameOf(s.Listener), s.From}, how)
+	}
+}
+
+// idOf returns the identity of a step's listener.
+func idOf(s *tuner.Step) tcpq.ListenerID {
+	netns, _ := strconv.ParseUint(s.Scope.Cookie, 16, 64) // none before Linux 5.14
+	cookie, _ := strconv.ParseUint(s.Listener.Cookie, 16, 64)
+	return tcpq.ListenerID{Netns: tcpq.NetnsID{Inode: s.Scope.Netns, Cookie: netns}, Cookie: cookie}
+}
+
+// ago returns when a moment of the wall's clock was by that since boot.
+func ago(now tuner.Now, at time.Time) time.Duration { return now.Boot - max(0, now.Wall.Sub(at)) }
 
 // actorName is what the transactions of the loop are signed with.
 const actorName = "qtune agent"
@@ -114,22 +139,36 @@ const (
 	noBenefit    ending = "no-benefit"   // not proven, and the time is over
 	inconclusive ending = "inconclusive" // the load was too different to tell
 	regression   ending = "regression"
-	conflict     ending = "conflict" // somebody else wrote
-	gone         ending = "gone"     // the listener ended
-	stopped      ending = "stopped"  // the agent, or the policy's leave
+	conflict     ending = "conflict"  // somebody else wrote
+	gone         ending = "gone"      // the listener ended
+	stopped      ending = "stopped"   // the agent, or the policy's leave
+	overruled    ending = "overruled" // a person rolled it back
 	incomplete   ending = "incomplete"
 	notApplied   ending = "failed"
 )
 
 // endings are all of them: each has a metric from the start.
-var endings = []ending{confirmed, noBenefit, inconclusive, regression, conflict, gone, stopped, incomplete, notApplied}
+var endings = []ending{confirmed, noBenefit, inconclusive, regression, conflict, gone, stopped, overruled, incomplete, notApplied}
 
 // failed reports whether the same experiment would be likely to end so again.
 func (e ending) failed() bool {
-	return slices.Contains([]ending{noBenefit, inconclusive, regression, conflict, incomplete, notApplied}, e)
+	return slices.Contains([]ending{noBenefit, inconclusive, regression, conflict, overruled, incomplete, notApplied}, e)
 }
 
 // nameOf returns ADDR[%DEV]:PORT.
 func nameOf(s *tuner.Socket) string {
 	return tcpq.ListenerName(s.Address, strings.Contains(s.Address, ":"), s.Device, s.Port)
+}
+
+// endingIn returns the ending that a transaction's reason begins with. What else
+// ended it says nothing against trying again, but for a person who did.
+func endingIn(reason string) ending {
+	word, _, _ := strings.Cut(reason, ":")
+	switch {
+	case slices.Contains(endings, ending(word)):
+		return ending(word)
+	case word == "operator":
+		return overruled
+	}
+	return stopped
 }

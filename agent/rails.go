@@ -101,7 +101,7 @@ var rails = []loopRail{
 	}},
 	{railBackOff, actWait, func(q *question) *inspection.Alternative {
 		f := q.memory.failed[keyOf(q.judged)]
-		return until(q, f.until, fmt.Sprintf("the same change failed, %d times in a row by now", f.count))
+		return until(q, f.until, fmt.Sprintf("the same change failed (%d in a row)", f.count))
 	}},
 	{railConfound, actWait, func(q *question) *inspection.Alternative {
 		if q.changed == 0 {

@@ -38,7 +38,7 @@ func (a *Agent) reload() {
 // with "" of all. Nothing is decided but in mode enforce.
 func (a *Agent) Decisions(transaction string) []inspection.Decision {
 	if a.enforcer == nil {
-		return nil
+		return []inspection.Decision{}
 	}
 	return inspection.DecisionsOf(a.enforcer.loop.register.last(decisionsMost), transaction)
 }

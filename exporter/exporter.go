@@ -53,6 +53,10 @@ type Options struct {
 	MaxNamespaces        int    // with series, gone ones included; 1000
 	Series               Series // all
 
+	// Decisions returns what the agent decided about a transaction, or with ""
+	// all it remembers. Nil: nobody decides anything.
+	Decisions func(transaction string) []inspection.Decision
+
 	Pprof  bool         // serve /debug/pprof/
 	Page   http.Handler // the status page at /, /listener/ and /static/; nil: a few words
 	Limits Limits

@@ -26,6 +26,9 @@ func families(in *inspection.Inspection, v *view) []*dto.MetricFamily {
 	}
 	if in.Agent != nil {
 		f.addAgent(in.Agent)
+		if in.Agent.Tuning != nil {
+			f.addTuning(in.Agent.Tuning)
+		}
 	}
 	f.end()
 	slices.SortFunc(f.families, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
@@ -109,6 +112,21 @@ func (f *builder) addAgent(a *inspection.Agent) {
 		if activity := &a.Activities[i]; activity.PeriodSeconds > 0 {
 			name := labelValue(activity.Name, maxName)
 			f.add([]*dto.LabelPair{label("activity", name)}, activity.GapSeconds/activity.PeriodSeconds)
+		}
+	}
+}
+
+func (f *builder) addTuning(t *inspection.Tuning) {
+	for i := range tuningRows {
+		row := &tuningRows[i]
+		values := row.values(t)
+		f.begin(&row.Metric, len(values))
+		for _, v := range values {
+			pairs := make([]*dto.LabelPair, len(v.labels))
+			for j, value := range v.labels {
+				pairs[j] = label(row.Labels[j], labelValue(value, maxName))
+			}
+			f.add(pairs, v.value)
 		}
 	}
 }

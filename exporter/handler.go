@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/qtune/qtune/inspection"
 )
 
 // Handler returns all endpoints.
@@ -22,6 +24,9 @@ func (e *Exporter) Handler() http.Handler {
 	mux.Handle("/metrics", newScraper(e))
 	mux.HandleFunc("/api/v1/inspection", e.inspection)
 	mux.HandleFunc("/api/v1/listeners/{netns}/{cookie}/history", e.history)
+	if e.o.Decisions != nil {
+		mux.HandleFunc("/api/v1/decisions", e.decisions)
+	}
 	mux.HandleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "healthy") })
 	mux.HandleFunc("/-/ready", e.ready)
 	if e.o.Page != nil {
@@ -103,6 +108,13 @@ func (e *Exporter) history(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.writeJSON(w, r, h)
+}
+
+// decisions tells what was decided, of one transaction with ?transaction=ID.
+func (e *Exporter) decisions(w http.ResponseWriter, r *http.Request) {
+	e.writeJSON(w, r, &inspection.Decisions{
+		APIVersion: inspection.APIVersion, Kind: inspection.KindDecisions, Decisions: e.o.Decisions(r.URL.Query().Get("transaction")),
+	})
 }
 
 func (e *Exporter) ready(w http.ResponseWriter, _ *http.Request) {

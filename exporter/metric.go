@@ -44,6 +44,9 @@ func Metrics() []Metric {
 	for i := range agentRows {
 		all = append(all, agentRows[i].Metric)
 	}
+	for i := range tuningRows {
+		all = append(all, tuningRows[i].Metric)
+	}
 	return append(all, stretchedMetric, fillMetric, durationMetric, errorsMetric, ageMetric, droppedMetric, buildMetric)
 }
 

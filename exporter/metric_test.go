@@ -78,6 +78,12 @@ var names = []string{
 	"qtune_sampler_watched_listeners",
 	"qtune_sampler_ticks_total",
 	"qtune_sampler_late_ticks_total",
+	"qtune_policy_last_reload_successful",
+	"qtune_decisions_total",
+	"qtune_tuner_transactions_total",
+	"qtune_tuner_open_transaction",
+	"qtune_tuner_drifted_values",
+	"qtune_tuner_may_change",
 	"qtune_activity_stretched_ratio",
 	"qtune_accept_queue_fill_ratio",
 	"qtune_collect_duration_seconds",
@@ -101,6 +107,9 @@ func TestNames(t *testing.T) {
 func TestTableIsWhatIsTold(t *testing.T) {
 	in := hostOf(2, 3)
 	in.Findings = []inspection.Finding{{Code: "past-loss", Severity: "info", Netns: in.Namespaces[0].Inode}}
+	in.Agent.Tuning = &inspection.Tuning{
+		Counts: []inspection.DecisionCount{{Verdict: "BurstOverflow", Action: "apply", Count: 1}}, Transactions: []inspection.OutcomeCount{{Outcome: "confirmed", Count: 1}},
+	}
 	e := newExporter(t, &aSource{in: in}, Options{})
 	e.Publish(in)
 	e.Collected(time.Second, []inspection.Error{{Stage: "listen"}})

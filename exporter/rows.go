@@ -98,6 +98,63 @@ var agentRows = []agentRow{
 		Metric{"qtune_sampler_late_ticks_total", counter, nil, "Of those, the ones that came more than half a period late."},
 		func(a *inspection.Agent) float64 { return float64(a.Sampling.LateTicks) },
 	},
+	{
+		Metric{"qtune_policy_last_reload_successful", gauge, nil, "Whether the policy file was right when it was read last: 1; 0: an earlier one is followed."},
+		func(a *inspection.Agent) float64 { return truth(a.PolicyError == "") },
+	},
+}
+
+// A tuningRow is a metric of what an agent in mode enforce did; there is none in
+// other modes.
+type tuningRow struct {
+	Metric
+	values func(*inspection.Tuning) []labelled
+}
+
+// A labelled is a value with those of its metric's labels.
+type labelled struct {
+	labels []string
+	value  float64
+}
+
+var tuningRows = []tuningRow{
+	{
+		Metric{"qtune_decisions_total", counter, []string{"action", "rail", "verdict"}, "Decisions of the loop; rail is what held it back, empty for nothing. docs/loop.md explains the words."},
+		func(t *inspection.Tuning) (all []labelled) {
+			for _, c := range t.Counts {
+				all = append(all, labelled{[]string{c.Action, c.Rail, c.Verdict}, float64(c.Count)})
+			}
+			return all
+		},
+	},
+	{
+		Metric{"qtune_tuner_transactions_total", counter, []string{"outcome"}, "Changes on trial that ended, by how."},
+		func(t *inspection.Tuning) (all []labelled) {
+			for _, c := range t.Transactions {
+				all = append(all, labelled{[]string{c.Outcome}, float64(c.Count)})
+			}
+			return all
+		},
+	},
+	{
+		Metric{"qtune_tuner_open_transaction", gauge, nil, "Whether a change is on trial, the agent's or somebody's: 1, else 0."},
+		func(t *inspection.Tuning) []labelled { return []labelled{{nil, truth(t.Open)}} },
+	},
+	{
+		Metric{"qtune_tuner_drifted_values", gauge, nil, "Confirmed values that somebody changed since."},
+		func(t *inspection.Tuning) []labelled { return []labelled{{nil, float64(len(t.Drifted))}} },
+	},
+	{
+		Metric{"qtune_tuner_may_change", gauge, nil, "Whether the policy lets the agent change anything now: 1, else 0."},
+		func(t *inspection.Tuning) []labelled { return []labelled{{nil, truth(t.Mode == "enforce")}} },
+	},
+}
+
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // The metrics of the exporter's own registry.

@@ -118,6 +118,16 @@ func (d *Decision) Text() string {
 	return b.String()
 }
 
+// KindDecisions is the kind of Decisions.
+const KindDecisions = "Decisions"
+
+// Decisions are what was decided, the newest first.
+type Decisions struct {
+	APIVersion string     `json:"apiVersion"`
+	Kind       string     `json:"kind"`
+	Decisions  []Decision `json:"decisions"`
+}
+
 // DecisionsOf returns the decisions of one transaction, of all with "".
 func DecisionsOf(all []Decision, transaction string) []Decision {
 	out := []Decision{}

@@ -21,7 +21,7 @@ import (
 	"github.com/qtune/qtune/exporter/page"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
-	"github.com/qtune/qtune/policy"
+	"github.com/qtune/qtune/tuner"
 )
 
 // agentSocket is where the agent of a host is asked by inspect and top.
@@ -31,6 +31,9 @@ type agentOptions struct {
 	Global *globalOptions
 
 	Mode        string
+	Policy      string // file
+	StateDir    string // of mode enforce
+	LockFile    string // of mode enforce
 	Socket      string
 	Step        time.Duration
 	MaxSampleHz int
@@ -58,10 +61,17 @@ minutes, judge them, and serve what is known:
 Queues are looked at once a second, those that fill or lost something up to
 --max-sample-hz times. Every activity has a budget of CPU time: on a large host it
 is done less often. Mode observe tells lengths, limits and losses; mode advise
-also what is wrong and what to do. It changes nothing on the host in either.`,
+also what is wrong and what to do. Neither changes anything on the host.
+
+Mode enforce also does it, within the bounds of the policy file and only where that
+allows it: a listener that loses connections in bursts and works them off gets a
+longer queue, on trial, and keeps it if that is proven to help (docs/loop.md). On
+SIGTERM a trial is rolled back; what was confirmed stays. SIGHUP reads the policy
+again.`,
 		Example: `  sudo qtune agent                                       # http://127.0.0.1:9794
   sudo qtune agent --web.listen-address :9794 --web.config.file web.yml
-  qtune agent --rootfs /host --mode observe              # in a container`,
+  qtune agent --rootfs /host --mode observe              # in a container
+  sudo qtune agent --mode enforce --policy /etc/qtune/policy.yaml`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := global.Log
@@ -75,8 +85,11 @@ also what is wrong and what to do. It changes nothing on the host in either.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Mode, "mode", string(agent.Advise), "observe or advise")
+	f.StringVar(&o.Mode, "mode", string(agent.Advise), "observe, advise or enforce")
 	f.StringArrayVar(&o.Web.Addresses, "web.listen-address", []string{"127.0.0.1:9794"}, "where to serve HTTP; may be given several times")
+	f.StringVar(&o.Policy, "policy", policyFile, "what may be recommended and changed (docs/policy.md); read again at SIGHUP")
+	f.StringVar(&o.StateDir, "state-dir", tuner.StateDir, "where the journal of changes lies (mode enforce)")
+	f.StringVar(&o.LockFile, "lock-file", tuner.LockFile, "what keeps two qtunes from changing this host at once (mode enforce)")
 	f.BoolVar(&o.Web.Systemd, "web.systemd-socket", false, "serve on the sockets that systemd hands over")
 	f.StringVar(&o.Web.ConfigFile, "web.config.file", "", "TLS and basic auth, as of the Prometheus exporter toolkit")
 	f.StringVar(&o.Socket, "socket", agentSocket, "unix socket for inspect and top of this host; empty for none")
@@ -97,8 +110,8 @@ func (o *agentOptions) check() error {
 	switch {
 	case o.Global.Host != "":
 		return usageError("agent watches this host: --host has no use here")
-	case o.Mode != string(agent.Observe) && o.Mode != string(agent.Advise):
-		return usageError("--mode %s: want observe or advise", o.Mode)
+	case o.Mode != string(agent.Observe) && o.Mode != string(agent.Advise) && o.Mode != string(agent.Enforce):
+		return usageError("--mode %s: want observe, advise or enforce", o.Mode)
 	case o.Step < 100*time.Millisecond || o.Step > time.Minute:
 		return usageError("--step %v: want 100ms to 1m", o.Step)
 	case o.MaxSampleHz < 1 || o.MaxSampleHz > 1000:
@@ -136,13 +149,20 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	wishes, err := o.policy()
+	if err != nil {
+		return err
+	}
+	reload, ignore := o.reload()
+	defer ignore()
 	var exp *exporter.Exporter
 	serving := make(chan struct{})
 	o.Web.Listening = func([]net.Addr) { close(serving) }
 	watcher := agent.New(live, agent.Options{
 		Version: version, Mode: agent.Mode(o.Mode),
 		Step: o.Step, MaxSampleHz: o.MaxSampleHz, CPUShare: o.CPUBudget / 100, PeakWindow: o.PeakWindow,
-		Syn: syn, Policy: policy.Default(), Log: log, Serving: serving,
+		Syn: syn, Policy: *wishes, Log: log, Serving: serving,
+		Reload: reload, Enforce: o.enforcement(live, wishes, log),
 		Publish: func(in *inspection.Inspection, took time.Duration) {
 			exp.Publish(in)
 			exp.Collected(took, in.Errors)
@@ -150,10 +170,11 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 	})
 	o.Exporter.Version, o.Exporter.Log = version, log
 	o.Exporter.Page = page.Handler(watcher, version)
+	o.Exporter.Decisions = watcher.Decisions
 	if exp, err = exporter.New(watcher, o.Exporter); err != nil {
 		return err
 	}
-	log.Info("qtune agent", "version", version, "mode", o.Mode)
+	log.Info("qtune agent", "version", version, "mode", o.Mode, "policy", wishes.Revision())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error { return exp.Serve(ctx, o.Web) })
