@@ -190,7 +190,7 @@ func (e *enforcer) readJournal(now tuner.Now) {
 				if tx.State == tuner.Confirmed {
 					d.Action = actConfirm
 				}
-				e.loop.ended(now, &act{entry: d}, endingOf(tx, overruled))
+				e.loop.ended(now, &act{entry: d}, endingOf(tx, endingIn(tx.Reason)))
 			}
 		case tx.State.Open():
 			e.loop.other = tx.ID
@@ -207,7 +207,9 @@ func (e *enforcer) do(ctx context.Context, now tuner.Now, a *act, k *look) {
 	}
 	e.actor.Policy = k.policy.Revision()
 	tx, err := e.effects.Apply(ctx, now, a.plan, tuner.ApplyOptions{
-		Trial: a.trial.Max, Guardian: tuner.ByAgent, Actor: e.actor, Why: a.entry.Rule + "; expected: " + a.entry.Expected,
+		Trial:    a.trial.Max + e.loop.window, // the deadline is for when nobody judges it
+		Guardian: tuner.ByAgent, Actor: e.actor,
+		Why: a.entry.Rule + "; expected: " + a.entry.Expected,
 	})
 	if err != nil {
 		rail, momentary := whyNotApplied(err)

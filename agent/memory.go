@@ -169,6 +169,8 @@ func endingIn(reason string) ending {
 		return ending(word)
 	case word == "operator":
 		return overruled
+	case word == "deadline":
+		return inconclusive
 	}
 	return stopped
 }

@@ -76,6 +76,13 @@ var rails = []loopRail{
 		return &inspection.Alternative{Limit: enterWindows, Actual: float64(n), Unit: "windows",
 			Message: fmt.Sprintf("it overflowed in %d of the last %d windows; it takes %d of %d", n, len(q.overflew), enterWindows, ofWindows)}
 	}},
+	{railConfound, actWait, func(q *question) *inspection.Alternative {
+		if q.changed == 0 {
+			return nil
+		}
+		return until(q, q.changed+recentWindows*q.loop.window,
+			"something else changed in its namespace: a listener came or went, the program was started again or somaxconn was changed")
+	}},
 	{railShared, actRecommend, func(q *question) *inspection.Alternative {
 		f := flowOf(q.look.window, q.id)
 		if f.attributed() {
@@ -102,13 +109,6 @@ var rails = []loopRail{
 	{railBackOff, actWait, func(q *question) *inspection.Alternative {
 		f := q.memory.failed[keyOf(q.judged)]
 		return until(q, f.until, fmt.Sprintf("the same change failed (%d in a row)", f.count))
-	}},
-	{railConfound, actWait, func(q *question) *inspection.Alternative {
-		if q.changed == 0 {
-			return nil
-		}
-		return until(q, q.changed+recentWindows*q.loop.window,
-			"something else changed in its namespace: a listener came or went, the program was started again or somaxconn was changed")
 	}},
 	{railPerHour, actWait, func(q *question) *inspection.Alternative {
 		if len(q.memory.applied) < q.policy.MaxPerHour {
