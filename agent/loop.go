@@ -303,5 +303,12 @@ func (l *loop) ended(now tuner.Now, a *act, how ending) {
 
 // keyOf returns what is not tried again at once when it failed.
 func keyOf(j *judged) experiment {
-	return experiment{j.comm(), j.name(), int64(j.l.Accept.Max)}
+	pod := ""
+	if o := j.shown.Owner; o != nil && o.Pod != nil {
+		pod = o.Pod.UID
+		if o.Pod.Name != "" {
+			pod = o.Pod.Namespace + "/" + o.Pod.Name
+		}
+	}
+	return experiment{placeOf(j.ns.Host, pod, j.ns.Name, j.ns.ID.Inode), j.comm(), j.name(), int64(j.l.Accept.Max)}
 }

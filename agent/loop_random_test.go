@@ -100,7 +100,7 @@ func TestLoopRandomly(t *testing.T) {
 			tx := w.journal[i]
 			states[tx.State]++
 			step := tx.Steps[len(tx.Steps)-1]
-			e := experiment{step.Listener.Comm, nameOf(step.Listener), step.From}
+			e := experiment{placeOf(false, "", "", step.Scope.Netns), step.Listener.Comm, nameOf(step.Listener), step.From}
 			if at, did := failed[e]; did && tx.Created.Boot-at < coolDown*window {
 				t.Errorf("seed %d: %v was tried again after %v", seed, e, tx.Created.Boot-at)
 			}

@@ -240,6 +240,18 @@ func TestLoopBacksOff(t *testing.T) {
 	}
 }
 
+// TestLoopOneFails proves that what failed for one server does not keep its twin in
+// another namespace from being tuned.
+func TestLoopOneFails(t *testing.T) {
+	w := newWorld(t)
+	w.policy.Trial = policy.Trial{Duration: 10 * time.Minute, Max: 10 * time.Minute}
+	for i := range 2 {
+		s := w.serve(func(s *server, now time.Duration) slotLoad { return bursts(s.limit+150)(s, now) })
+		s.comm = "nginx"
+		w.until(90*time.Minute, "both were tried", func() bool { return len(w.begins) == i+1 })
+	}
+}
+
 // TestLoopRestartedServer proves that a server that is started again, and so has its
 // old limit, is tuned again.
 func TestLoopRestartedServer(t *testing.T) {

@@ -5,6 +5,7 @@
 package agent
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -25,8 +26,17 @@ var backOff = [...]int{6, 24, 144}
 // An experiment is what is not tried again at once when it failed. A server that is
 // started again is another listener and the same experiment.
 type experiment struct {
+	place         string // host, a pod, a name, or the inode of a namespace without any
 	comm, address string
 	limit         int64 // that it began from
+}
+
+// placeOf names a namespace by what outlives it, as far as that is known.
+func placeOf(host bool, pod, name string, inode uint64) string {
+	if host {
+		return "host"
+	}
+	return cmp.Or(pod, name, strconv.FormatUint(inode, 10))
 }
 
 // A failure is an experiment that failed.
@@ -110,7 +120,8 @@ func (m *memory) learn(now tuner.Now, tx *tuner.Transaction) {
 		if s.Listener == nil || tx.State.Open() || tx.State == tuner.Superseded {
 			continue
 		}
-		m.ended(ago(now, tx.Closed), tx.ID, idOf(s), experiment{s.Listener.Comm, nameOf(s.Listener), s.From}, how)
+		e := experiment{placeOf(s.Scope.Host, s.Scope.Pod, s.Scope.Name, s.Scope.Netns), s.Listener.Comm, nameOf(s.Listener), s.From}
+		m.ended(ago(now, tx.Closed), tx.ID, idOf(s), e, how)
 	}
 }
 
