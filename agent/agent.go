@@ -124,7 +124,7 @@ func New(live *host.Live, o Options) *Agent {
 		ledger: newLedger(o.PeakWindow), news: news{log: o.Log},
 	}
 	if o.Enforce != nil {
-		a.enforcer = newEnforcer(&o, func() (tuner.Now, error) { return tuner.Present(live) }, live.Memory)
+		a.enforcer = newEnforcer(&o, do, func() (tuner.Now, error) { return tuner.Present(live) }, live.Memory)
 	}
 	return a
 }

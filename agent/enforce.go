@@ -52,13 +52,12 @@ type enforcer struct {
 	drift         drift
 }
 
-func newEnforcer(o *Options, present func() (tuner.Now, error), memory func() (host.Memory, error)) *enforcer {
+func newEnforcer(o *Options, do func(string, time.Duration) activity, present func() (tuner.Now, error), memory func() (host.Memory, error)) *enforcer {
 	slot := stepsPerSlot * o.Step
 	e := &enforcer{
 		effects: o.Enforce.Tuner, present: present, memory: memory, actor: o.Enforce.Actor, log: o.Log,
-		decide: activity{name: "decide", period: slot, share: o.CPUShare},
-		guard:  activity{name: "guard", period: stepsPerSysctl * o.Step, share: o.CPUShare},
-		drift:  drift{known: map[drifted]bool{}, again: map[drifted]string{}},
+		decide: do("decide", slot), guard: do("guard", stepsPerSysctl*o.Step),
+		drift: drift{known: map[drifted]bool{}, again: map[drifted]string{}},
 	}
 	e.actor.Comm = actorName
 	e.loop = newLoop(slot, e.plan)
