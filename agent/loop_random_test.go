@@ -6,6 +6,7 @@ package agent
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -96,8 +97,7 @@ func TestLoopRandomly(t *testing.T) {
 		}
 		states := map[tuner.State]int{}
 		failed := map[experiment]time.Duration{} // when it did last
-		for i := len(w.journal) - 1; i >= 0; i-- {
-			tx := w.journal[i]
+		for _, tx := range slices.Backward(w.journal) {
 			states[tx.State]++
 			step := tx.Steps[len(tx.Steps)-1]
 			e := experiment{placeOf(false, "", "", step.Scope.Netns), step.Listener.Comm, nameOf(step.Listener), step.From}

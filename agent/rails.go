@@ -73,8 +73,10 @@ var rails = []loopRail{
 				n++
 			}
 		}
-		return &inspection.Alternative{Limit: enterWindows, Actual: float64(n), Unit: "windows",
-			Message: fmt.Sprintf("it overflowed in %d of the last %d windows; it takes %d of %d", n, len(q.overflew), enterWindows, ofWindows)}
+		return &inspection.Alternative{
+			Limit: enterWindows, Actual: float64(n), Unit: "windows",
+			Message: fmt.Sprintf("it overflowed in %d of the last %d windows; it takes %d of %d", n, len(q.overflew), enterWindows, ofWindows),
+		}
 	}},
 	{railConfound, actWait, func(q *question) *inspection.Alternative {
 		if q.changed == 0 {
@@ -88,8 +90,10 @@ var rails = []loopRail{
 		if f.attributed() {
 			return nil
 		}
-		return &inspection.Alternative{Limit: 90, Actual: rounded(100 * float64(f.mine) / float64(f.all)), Unit: "%",
-			Message: "other listeners of the namespace are busy too, and the kernel counts them together: nobody could say whether a longer queue helped this one"}
+		return &inspection.Alternative{
+			Limit: 90, Actual: rounded(100 * float64(f.mine) / float64(f.all)), Unit: "%",
+			Message: "other listeners of the namespace are busy too, and the kernel counts them together: nobody could say whether a longer queue helped this one",
+		}
 	}},
 	{railMode, actRecommend, func(q *question) *inspection.Alternative {
 		if q.policy.Mode == policy.Enforce {
@@ -114,8 +118,10 @@ var rails = []loopRail{
 		if len(q.memory.applied) < q.policy.MaxPerHour {
 			return nil
 		}
-		return &inspection.Alternative{Limit: float64(q.policy.MaxPerHour), Actual: float64(len(q.memory.applied)), Unit: "changes an hour",
-			Message: "the policy allows no more changes an hour"}
+		return &inspection.Alternative{
+			Limit: float64(q.policy.MaxPerHour), Actual: float64(len(q.memory.applied)), Unit: "changes an hour",
+			Message: "the policy allows no more changes an hour",
+		}
 	}},
 }
 
@@ -149,8 +155,10 @@ func promises(p *tuner.Plan, j *judged) (to int64, held []inspection.Alternative
 		if rail == "" {
 			rail = r.Code
 		}
-		held = append(held, inspection.Alternative{What: fmt.Sprintf("%s %d to %d", what, r.From, r.To), Rail: rail,
-			Limit: r.Limit, Actual: r.Actual, Unit: r.Unit, Message: r.Message})
+		held = append(held, inspection.Alternative{
+			What: fmt.Sprintf("%s %d to %d", what, r.From, r.To), Rail: rail,
+			Limit: r.Limit, Actual: r.Actual, Unit: r.Unit, Message: r.Message,
+		})
 	}
 	if to == 0 && len(held) == 0 {
 		none := inspection.Alternative{What: fmt.Sprintf("limit %d to %d", j.l.Accept.Max, j.finding.Limit), Rail: railNoPlan, Message: "the planner has nothing to change"}

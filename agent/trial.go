@@ -109,8 +109,8 @@ func (t *trial) judge(now, window time.Duration, k *look, j *judged) ruling {
 		t.next = min(t.next, t.began+t.length.Duration)
 		return ruling{}
 	}
-	comparable, why := t.comparable()
-	if comparable {
+	alike, why := t.alike()
+	if alike {
 		var ok bool
 		if ok, why = t.proven(); ok {
 			return ruling{confirmed, why}
@@ -120,7 +120,7 @@ func (t *trial) judge(now, window time.Duration, k *look, j *judged) ruling {
 	case age < t.length.Max:
 		t.next = min(t.next, t.began+t.length.Max)
 		return ruling{"", why}
-	case !comparable:
+	case !alike:
 		return ruling{inconclusive, why}
 	}
 	return ruling{noBenefit, why}
@@ -148,8 +148,8 @@ func (t *trial) foreign(k *look, j *judged) string {
 	return ""
 }
 
-// comparable reports whether the load after is like that before, and what it is like.
-func (t *trial) comparable() (bool, string) {
+// alike reports whether the load after is like that before, and what it is like.
+func (t *trial) alike() (bool, string) {
 	before, after := t.before.offered(), t.after.offered()
 	switch {
 	case !t.after.attributed():

@@ -86,7 +86,9 @@ func newWorldAt(t testing.TB, pace time.Duration) *world {
 func (w *world) restartAgent() {
 	o := &Options{Step: w.pace / stepsPerSlot, CPUShare: 1e6, Log: slog.New(slog.DiscardHandler), Enforce: &Enforcement{Tuner: w}}
 	w.course = course{slot: w.pace}
-	do := func(name string, period time.Duration) activity { return activity{name: name, period: period, share: o.CPUShare} }
+	do := func(name string, period time.Duration) activity {
+		return activity{name: name, period: period, share: o.CPUShare}
+	}
 	w.enforcer = newEnforcer(o, do, w.Now, func() (host.Memory, error) { return w.memory, nil })
 	w.enforcer.loop.plan = w.planned
 	w.enforcer.start(w.t.Context())
