@@ -123,7 +123,7 @@ func (p *planning) planner(in *inspection.Inspection, pol *policy.Policy) (*tune
 		return nil, err
 	}
 	if planner.Memory, err = live.Memory(); err != nil { // a rail says what then cannot be planned
-		p.Global.Log.Warn("how much memory there is for queues is not known", "error", err)
+		p.Global.Log.Info("how much memory there is for queues is not known", "error", err)
 	}
 	if planner.BootID, err = live.BootID(); err != nil {
 		return nil, err

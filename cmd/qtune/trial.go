@@ -67,6 +67,8 @@ func (o *applyOptions) commit(ctx context.Context, t *hostTuner, p *tuner.Plan, 
 	if err != nil {
 		return nil, e, err
 	}
+	working := o.working(len(p.Steps))
+	defer working()
 	tx, err := t.Apply(ctx, now, p, tuner.ApplyOptions{
 		Trial: o.trial(), Guardian: guard.By, Persist: o.Persist, Actor: o.actor(p), Why: o.why(),
 	})
@@ -74,6 +76,20 @@ func (o *applyOptions) commit(ctx context.Context, t *hostTuner, p *tuner.Plan, 
 		makePrintable(tx)
 	}
 	return tx, e, err
+}
+
+// working says on a terminal what takes so long, if it does, until it is told to
+// stop.
+func (o *applyOptions) working(steps int) (stop func()) {
+	if !o.interactive {
+		return func() {}
+	}
+	late := time.AfterFunc(progressDelay, func() { fmt.Fprintf(o.Err, "\r\x1b[Kchanging %s and reading it back", count(steps, "value")) })
+	return func() {
+		if !late.Stop() {
+			fmt.Fprint(o.Err, "\r\x1b[K")
+		}
+	}
 }
 
 // ended shows a transaction that came to nothing.
