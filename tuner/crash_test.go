@@ -225,6 +225,7 @@ const foreignValue = 77
 func crashOnce(t *testing.T, b *box, op operation, steps []Step, kill int, foreign bool, title string) {
 	t.Helper()
 	o := testOptions(t)
+	o.Dir = memoryDir(t) // no plug is pulled
 	tn := newTuner(t, o)
 	plan := planOf(steps...)
 	if op.before != nil {

@@ -347,3 +347,26 @@ func TestVerify(t *testing.T) {
 		t.Errorf("the values are %d and %d, want 777 and 256", a, b)
 	}
 }
+
+// TestInterrupted proves that whoever gives up in the middle leaves nothing done, and
+// that an undo is not given up.
+func TestInterrupted(t *testing.T) {
+	tn, w, step := newHost(t)
+	steps := []Step{step(somaxconn, 128, 1024), w.step(1, somaxconn, 128, 1024)}
+	ctx, cancel := context.WithCancel(t.Context())
+	tn.fault = func(f fault) {
+		if f == faultWritten {
+			cancel()
+		}
+	}
+	tx, err := tn.Apply(ctx, at(0), planOf(steps...), ApplyOptions{})
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, ErrVerify) {
+		t.Errorf("Apply = %v, want %v and %v", err, context.Canceled, ErrVerify)
+	}
+	wantState(t, tn, tx, Failed)
+	for space := range spaces {
+		if got := w.value(space, somaxconn); got != 128 {
+			t.Errorf("somaxconn of %d is %d, want 128", space, got)
+		}
+	}
+}

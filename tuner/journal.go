@@ -16,6 +16,8 @@ import (
 
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sys/unix"
+
+	"github.com/qtune/qtune/host"
 )
 
 // A journal is a folder with a file for each transaction. A file is rewritten
@@ -48,7 +50,7 @@ func (j *journal) load() (all []*Transaction, bad []badRecord, err error) {
 		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the journal: %w", err)
+		return nil, nil, fmt.Errorf("read the journal: %w", forRoot(err))
 	}
 	for _, f := range slices.Backward(files) { // ReadDir sorts by name, and so by age
 		id, ok := strings.CutSuffix(f.Name(), recordSuffix)
@@ -70,6 +72,14 @@ func (j *journal) load() (all []*Transaction, bad []badRecord, err error) {
 		}
 	}
 	return all, bad, nil
+}
+
+// forRoot says of what is not permitted that root may.
+func forRoot(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w, only root may: %w", host.ErrPermission, err)
+	}
+	return err
 }
 
 // write makes a transaction durable as it is.
@@ -123,7 +133,7 @@ func syncDir(dir string) error {
 // prepare makes the folder and removes what a stopped writer left. The lock is held.
 func (j *journal) prepare() error {
 	if err := os.MkdirAll(j.dir, 0o700); err != nil {
-		return fmt.Errorf("make the journal's folder: %w", err)
+		return fmt.Errorf("make the journal's folder: %w", forRoot(err))
 	}
 	left, err := filepath.Glob(filepath.Join(j.dir, "*"+unsureSuffix))
 	if err != nil {
@@ -150,33 +160,6 @@ func (j *journal) setAside(bad []badRecord) error {
 			ErrIncomplete, filepath.Base(b.path), b.err, filepath.Base(b.path)+badSuffix))
 	}
 	return errors.Join(all...)
-}
-
-// What of the closed transactions is kept.
-const (
-	keepCount = 200
-	keepAge   = 30 * 24 * time.Hour // of those that are not in force
-)
-
-// prune removes what is old of all, the newest first. What is open stays, however
-// old it is; a confirmed one can be rolled back, and is no older than its values.
-// The lock is held.
-func (j *journal) prune(all []*Transaction, now Now) error {
-	closed := 0
-	for _, tx := range all {
-		if tx.State.Open() {
-			continue
-		}
-		closed++
-		inForce := tx.State == Confirmed && tx.BootID == now.BootID
-		if closed <= keepCount && (inForce || now.Wall.Sub(tx.Closed) <= keepAge) {
-			continue
-		}
-		if err := os.Remove(filepath.Join(j.dir, tx.ID+recordSuffix)); err != nil {
-			return fmt.Errorf("remove an old transaction: %w", err)
-		}
-	}
-	return nil
 }
 
 // newID returns an id that sorts behind that of the newest transaction, even when

@@ -151,7 +151,7 @@ func (p *livePlace) listener(s *Step) (inetdiag.Socket, error) {
 		}
 	}
 	l, ok := p.listeners[cookie]
-	if !ok || l.Inode != s.Listener.Inode {
+	if !ok {
 		return l, fmt.Errorf("listener %s: %w", s.Listener.Name(), host.ErrGone)
 	}
 	return l, nil

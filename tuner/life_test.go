@@ -207,3 +207,34 @@ func TestKernelOneOpen(t *testing.T) {
 	}
 	wantState(t, tn, open, Applied)
 }
+
+// TestKernelProbe proves that asking changes nothing, in the host's namespace
+// either.
+func TestKernelProbe(t *testing.T) {
+	b := newBox(t)
+	live, err := host.NewLive("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := live.Namespaces(t.Context(), host.Search{Host: true})
+	if err != nil {
+		t.Skipf("the host's namespace cannot be found: %v", err)
+	}
+	gone := b.sysctl(somaxconn, 128, 1024)
+	gone.Scope.Netns = 1
+	steps := append(b.three(),
+		Step{Kind: KindSysctl, Scope: Scope{Netns: found.Namespaces[0].Inode, Host: true}, Key: somaxconn, From: 1, To: 2},
+		Step{Kind: KindFile, Scope: Scope{Host: true}}, gone)
+	o := testOptions(t)
+	o.Root = t.TempDir() // without /etc/sysctl.d
+	got, err := newTuner(t, o).Probe(t.Context(), planOf(steps...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, allowed := range []bool{true, true, true, true, false, false} {
+		if got[i].Allowed != allowed || allowed != (got[i].Message == "") {
+			t.Errorf("Probe of %s = %t, %q, want %t", &steps[i], got[i].Allowed, got[i].Message, allowed)
+		}
+	}
+	b.want("afterwards", b.three(), 128, 256, 64)
+}

@@ -23,11 +23,11 @@ type lock struct{ file *os.File }
 // take takes the lock or says who has it.
 func take(path string) (*lock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("make the lock's folder: %w", err)
+		return nil, fmt.Errorf("make the lock's folder: %w", forRoot(err))
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open the lock: %w", err)
+		return nil, fmt.Errorf("open the lock: %w", forRoot(err))
 	}
 	if err := flock(f, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		defer f.Close()
