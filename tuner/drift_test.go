@@ -26,7 +26,7 @@ func TestKernelDrift(t *testing.T) {
 		{"higher is better", func(b *box) { b.ns.SetSysctl(somaxconn, "4096") }, nil},
 		{"the server listens again", func(b *box) { s := b.listen(0, 0); b.foreign(&s, 64) }, []string{""}},
 		{"a new server has a limit of its own", func(b *box) { b.restart() }, nil},
-		{"the namespace ends", func(b *box) { b.child.Kill(); b.ns.Release() }, nil},
+		{"the namespace ends", func(b *box) { b.end() }, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

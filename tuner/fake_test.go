@@ -197,8 +197,7 @@ func (w *realWorld) restart(space int) { w.boxes[space].restart() }
 
 func (w *realWorld) replace(space int) {
 	old := w.boxes[space]
-	old.child.Kill()
-	old.ns.Release()
+	old.end()
 	w.boxes[space] = newBox(old.t)
 }
 

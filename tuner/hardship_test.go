@@ -302,8 +302,7 @@ func TestKernelReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.child.Kill()
-	b.ns.Release()
+	b.end()
 	inode := b.ns.Inode
 	for range 1000 { // until the kernel gives the number out again, mostly at once
 		b.ns = lab.NewNamespace(t)
@@ -368,5 +367,47 @@ func TestInterrupted(t *testing.T) {
 		if got := w.value(space, somaxconn); got != 128 {
 			t.Errorf("somaxconn of %d is %d, want 128", space, got)
 		}
+	}
+}
+
+// TestKernelWitness proves that a process that was in a namespace tells it from its
+// successor where there are no cookies.
+func TestKernelWitness(t *testing.T) {
+	tests := []struct {
+		name   string
+		happen func(*box, *Scope)
+		state  State
+		want   []int64
+	}{
+		{"it is there", func(*box, *Scope) {}, RolledBack, []int64{128, 256}},
+		{"it has ended", func(b *box, _ *Scope) { b.witness.Kill() }, Gone, []int64{1024, 512}},
+		{"another has its number", func(_ *box, s *Scope) { s.PIDStarted-- }, Gone, []int64{1024, 512}},
+		{"there never was one", func(_ *box, s *Scope) { s.PID = 0 }, Gone, []int64{1024, 512}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBox(t)
+			if b.witness == nil {
+				b.bearWitness()
+			}
+			tn := newTuner(t, testOptions(t))
+			steps := b.three()[:2]
+			tx, err := tn.Apply(t.Context(), at(0), planOf(steps...), ApplyOptions{Trial: time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range tx.Steps {
+				tt.happen(b, &tx.Steps[i].Scope)
+			}
+			if err := tn.journal().write(tx); err != nil {
+				t.Fatal(err)
+			}
+			all, err := tn.Recover(t.Context(), at(time.Minute), false)
+			if err != nil || len(all) != 1 {
+				t.Fatalf("Recover = %d, %v, want 1", len(all), err)
+			}
+			wantState(t, tn, all[0], tt.state)
+			b.want("afterwards", steps, tt.want...)
+		})
 	}
 }
