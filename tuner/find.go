@@ -18,21 +18,22 @@ type finding struct {
 	err error
 }
 
-// find finds the namespace of each scope, as it can be entered now.
+// find finds the namespace of each scope, as it can be entered now. No list of
+// processes is of one instant: what was not found is searched for again before
+// anybody believes that it is gone.
 func (k *liveKernel) find(ctx context.Context, all []Scope) ([]finding, error) {
 	search := host.Search{Host: !slices.ContainsFunc(all, func(s Scope) bool { return !s.Host })}
-	found, err := k.live.Namespaces(ctx, search)
+	found, byInode, err := k.search(ctx, search)
 	if err != nil {
-		return nil, fmt.Errorf("find network namespaces: %w", err)
+		return nil, err
 	}
-	byInode := index(found)
-	hidden := func(s Scope) bool { return byInode[s.Netns] == nil && s.PID == 0 && s.Name == "" }
-	if !search.Host && slices.ContainsFunc(all, hidden) {
-		search.Deep = true // it never had a process or a mount, only descriptors
-		if found, err = k.live.Namespaces(ctx, search); err != nil {
-			return nil, fmt.Errorf("find network namespaces: %w", err)
+	missing := slices.DeleteFunc(slices.Clone(all), func(s Scope) bool { return byInode[s.Netns] != nil })
+	if !search.Host && len(missing) > 0 {
+		// What never had a process or a mount is held by a descriptor.
+		search.Deep = slices.ContainsFunc(missing, func(s Scope) bool { return s.PID == 0 && s.Name == "" })
+		if found, byInode, err = k.search(ctx, search); err != nil {
+			return nil, err
 		}
-		byInode = index(found)
 	}
 	findings := make([]finding, len(all))
 	for i := range all {
@@ -48,12 +49,16 @@ func (k *liveKernel) find(ctx context.Context, all []Scope) ([]finding, error) {
 	return findings, nil
 }
 
-func index(found host.Found) map[uint64]*host.Namespace {
+func (k *liveKernel) search(ctx context.Context, s host.Search) (host.Found, map[uint64]*host.Namespace, error) {
+	found, err := k.live.Namespaces(ctx, s)
+	if err != nil {
+		return found, nil, fmt.Errorf("find network namespaces: %w", err)
+	}
 	all := make(map[uint64]*host.Namespace, len(found.Namespaces))
 	for _, ns := range found.Namespaces {
 		all[ns.Inode] = ns
 	}
-	return all
+	return found, all, nil
 }
 
 // notFound says whether a namespace is gone, or only not to be seen from here: who

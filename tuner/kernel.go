@@ -52,18 +52,46 @@ func (k *liveKernel) visit(ctx context.Context, all []Scope, look func(int, plac
 		}
 	}
 	err = k.live.Change(ctx, there, func(ns *host.Namespace, in host.Changeable, err error) {
-		skip(at[ns])
+		i := at[ns]
+		skip(i)
 		next++
-		if err != nil {
-			look(at[ns], nil, err)
-			return
+		switch {
+		case err == nil:
+			look(i, &livePlace{ctx: ctx, kernel: k, in: in}, nil)
+		case errors.Is(err, host.ErrGone):
+			k.visitAgain(ctx, all[i], func(p place, err error) { look(i, p, err) })
+		default:
+			look(i, nil, err)
 		}
-		look(at[ns], &livePlace{ctx: ctx, kernel: k, in: in}, nil)
 	})
 	if err == nil {
 		skip(len(all))
 	}
 	return err
+}
+
+// visitAgain visits a namespace whose known ways in have ended. There may be others.
+func (k *liveKernel) visitAgain(ctx context.Context, s Scope, look func(place, error)) {
+	found, err := k.find(ctx, []Scope{s})
+	if err == nil {
+		err = found[0].err
+	}
+	if err != nil {
+		look(nil, err)
+		return
+	}
+	looked := false
+	err = k.live.Change(ctx, []*host.Namespace{found[0].ns}, func(_ *host.Namespace, in host.Changeable, err error) {
+		looked = true
+		if err != nil {
+			look(nil, err)
+			return
+		}
+		look(&livePlace{ctx: ctx, kernel: k, in: in}, nil)
+	})
+	if !looked {
+		look(nil, err)
+	}
 }
 
 // livePlace is a namespace of this machine.
@@ -145,16 +173,18 @@ func (p *livePlace) listener(s *Step) (inetdiag.Socket, error) {
 	if err != nil {
 		return inetdiag.Socket{}, err
 	}
-	if p.listeners == nil {
-		if p.listeners, err = dump(p.in); err != nil {
-			return inetdiag.Socket{}, fmt.Errorf("list the listeners of net:[%d]: %w", s.Scope.Netns, err)
+	for range 2 { // a dump is not of one instant: one may miss a socket
+		if p.listeners == nil {
+			if p.listeners, err = dump(p.in); err != nil {
+				return inetdiag.Socket{}, fmt.Errorf("list the listeners of net:[%d]: %w", s.Scope.Netns, err)
+			}
 		}
+		if l, ok := p.listeners[cookie]; ok {
+			return l, nil
+		}
+		p.listeners = nil
 	}
-	l, ok := p.listeners[cookie]
-	if !ok {
-		return l, fmt.Errorf("listener %s: %w", s.Listener.Name(), host.ErrGone)
-	}
-	return l, nil
+	return inetdiag.Socket{}, fmt.Errorf("listener %s: %w", s.Listener.Name(), host.ErrGone)
 }
 
 // maxDumps is how often a dump is tried that the kernel's table changed under.
