@@ -17,6 +17,9 @@ func (p *Planner) Check(plan *Plan) []Refusal {
 		}
 	}
 	for i := range asks {
+		if ok, why := d.covered(asks[i].space); !ok {
+			d.refuse(*asks[i].refusal(ByPolicy, "the policy does not cover this namespace: "+why))
+		}
 		if r := d.mayResize(&asks[i]); r != nil {
 			d.refuse(*r)
 		}
