@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package tuner
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/qtune/qtune/advisor"
+	"github.com/qtune/qtune/collector"
+	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/policy"
+)
+
+// check looks at the host and says why a plan may not be applied. It asks as the
+// loop does: nobody's consent is taken from the plan itself.
+func (s *Server) check(ctx context.Context, now Now, p *Plan, ceiling *policy.Policy) error {
+	if ceiling.Mode != policy.Enforce {
+		return fmt.Errorf("%w: the ceiling %s does not say mode: enforce", ErrRail, ceiling.Revision())
+	}
+	if err := s.checkRate(now, ceiling); err != nil {
+		return err
+	}
+	snapshot, err := collector.New(s.live, collector.Options{Syn: collector.SynNever, Log: s.opts.Log}).Snapshot(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("look at the host: %w", err)
+	}
+	memory, err := s.live.Memory()
+	if err != nil {
+		return fmt.Errorf("look at the host: %w", err)
+	}
+	planner := Planner{
+		Inspection: inspection.From(snapshot, nil, advisor.Report{}),
+		Policy:     ceiling, Memory: memory, BootID: now.BootID, LiveResize: true, // where the ceiling says so
+	}
+	refused := planner.Check(p)
+	switch {
+	case len(refused) == 0:
+		return nil
+	case refused[0].Code == NotFound:
+		return fmt.Errorf("%w: %s", ErrStale, refused[0].Message)
+	}
+	return fmt.Errorf("%w: %s: %s", ErrRail, refused[0].name(), refused[0].Message)
+}
+
+// name returns the rail of a refusal, or what else refused.
+func (r *Refusal) name() string {
+	if r.Rail != "" {
+		return r.Rail
+	}
+	return r.Code
+}
+
+// checkRate refuses more changes in an hour than the ceiling allows.
+func (s *Server) checkRate(now Now, ceiling *policy.Policy) error {
+	all, err := s.tuner.History()
+	if err != nil {
+		return err
+	}
+	recent := 0
+	for _, tx := range all {
+		if tx.BootID == now.BootID && now.Boot-tx.Created.Boot < time.Hour && tx.State != Failed {
+			recent++
+		}
+	}
+	if recent >= ceiling.MaxPerHour {
+		return fmt.Errorf("%w: maxPerHour: %d changes within an hour, and the ceiling allows %d", ErrRail, recent, ceiling.MaxPerHour)
+	}
+	return nil
+}
