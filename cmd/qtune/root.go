@@ -72,7 +72,7 @@ full its two queues are, who set their limit, and whether it loses connections.`
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%v", err) })
 	cmd.AddCommand(agentCommand(&o), inspectCommand(&o), topCommand(&o), explainCommand(&o), recordCommand(&o), selftestCommand(&o), versionCommand(),
-		planCommand(&o), applyCommand(&o), confirmCommand(&o), rollbackCommand(&o), recoverCommand(&o), historyCommand(&o), driftCommand(&o))
+		planCommand(&o), applyCommand(&o), confirmCommand(&o), rollbackCommand(&o), recoverCommand(&o), historyCommand(&o), driftCommand(&o), tunerCommand(&o))
 	return cmd
 }
 
