@@ -132,8 +132,13 @@ func (e *effect) write(s *screen, tx *tuner.Transaction) {
 		{title: "NOW", right: true},
 		{title: "QUEUE", right: true},
 	}}
+	const few = 12
+	full := false
 	for i := range tx.Steps {
 		step := &tx.Steps[i]
+		if full = len(t.rows) == few; full {
+			break
+		}
 		if step.Kind == tuner.KindFile || i > 0 && alike(&tx.Steps[i-1], step) {
 			continue
 		}
@@ -147,6 +152,9 @@ func (e *effect) write(s *screen, tx *tuner.Transaction) {
 		}})
 	}
 	t.write(s.w, s.style.Width, s.style.Colour)
+	if more := len(tx.Steps) - len(t.rows); full && more > 0 {
+		s.say("and %d more", more)
+	}
 	fmt.Fprintln(s.w)
 }
 

@@ -84,7 +84,16 @@ func madeUpPlan() *tuner.Plan {
 // TestPlanScreens compares plans with golden files, at two widths.
 func TestPlanScreens(t *testing.T) {
 	lower := &tuner.Plan{Host: "web7", Steps: []tuner.Step{{Kind: tuner.KindSysctl, Scope: hostScope, Key: "net.core.somaxconn", From: 65535, To: 4096, Why: "Asked for by name."}}}
+	many := &tuner.Plan{Host: "web7"}
+	for i := range 200 {
+		step := tuner.Step{Kind: tuner.KindSysctl, Scope: tuner.Scope{Netns: uint64(4026532000 + i), Name: fmt.Sprintf("cni-%03d", i)}, Key: "net.core.somaxconn", From: 4096, To: 16384, Why: "the policy wants it at least"}
+		if i == 7 {
+			step.Affects = []tuner.Affect{{Listener: "0.0.0.0:80", Comm: "nginx"}}
+		}
+		many.Steps = append(many.Steps, step)
+	}
 	plans := map[string]*tuner.Plan{
+		"many":       many,
 		"everything": madeUpPlan(),
 		"lower":      lower,
 		"nothing":    {Host: "web7"},

@@ -33,9 +33,10 @@ func (s *screen) plan(p *tuner.Plan) {
 	for i := range p.Steps {
 		names = max(names, textWidth(stepName(&p.Steps[i])))
 	}
-	for _, g := range groups {
+	for _, places := range sameSteps(groups) {
+		g := places[0]
 		fmt.Fprintln(s.w)
-		fmt.Fprintln(s.w, s.paint(styleBold, scopeText(&g[0].Scope)))
+		s.say("%s", s.paint(styleBold, placesText(places)))
 		for i, step := range g {
 			switch {
 			case i > 0 && alike(g[i-1], step):
@@ -68,6 +69,38 @@ func byScope(steps []tuner.Step) (groups [][]*tuner.Step) {
 		groups[at] = append(groups[at], &steps[i])
 	}
 	return groups
+}
+
+// sameSteps puts together the namespaces in which the same is to be done: a policy
+// may cover hundreds.
+func sameSteps(groups [][]*tuner.Step) (all [][][]*tuner.Step) {
+	place := map[string]int{}
+	for _, g := range groups {
+		said := ""
+		for _, step := range g {
+			said += fmt.Sprintln(stepName(step), step.From, step.To, step.Why, step.Findings, step.Affects, step.SetBy)
+		}
+		at, ok := place[said]
+		if !ok {
+			at = len(all)
+			place[said] = at
+			all = append(all, nil)
+		}
+		all[at] = append(all[at], g)
+	}
+	return all
+}
+
+// placesText names the namespaces of steps that are the same.
+func placesText(places [][]*tuner.Step) string {
+	names := make([]string, len(places))
+	for i, g := range places {
+		names[i] = scopeText(&g[0].Scope)
+	}
+	if len(names) == 1 {
+		return names[0]
+	}
+	return listed(names) + ", each"
 }
 
 // alike reports whether two steps do the same to two sockets of a reuse-port group.

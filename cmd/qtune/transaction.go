@@ -57,14 +57,23 @@ func (s *screen) transaction(tx *tuner.Transaction, now tuner.Now) {
 // decided writes in a line or two what became of a transaction.
 func (s *screen) decided(tx *tuner.Transaction) {
 	s.say("%s: %s. %s", tx.ID, s.paint(stateStyle(tx.State), stateText(tx)), stateMeaning(tx))
+	const few = 8
+	fine := 0
 	for i := range tx.Steps {
 		step := &tx.Steps[i]
+		if o := step.Outcome; len(tx.Steps) > few && (o == tuner.Done || o == tuner.Undone) {
+			fine++
+			continue
+		}
 		parts := []string{scopeText(&step.Scope), stepName(step)}
 		if step.Kind != tuner.KindFile {
 			parts = append(parts, fmt.Sprintf("%d -> %d", step.From, step.To))
 		}
 		s.subject(parts...)
 		s.outcome(step)
+	}
+	if fine > 0 {
+		s.say("%s done or undone, and read back (qtune explain %s)", count(fine, "step"), tx.ID)
 	}
 }
 
