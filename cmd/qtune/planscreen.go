@@ -76,14 +76,14 @@ func byScope(steps []tuner.Step) (groups [][]*tuner.Step) {
 func sameSteps(groups [][]*tuner.Step) (all [][][]*tuner.Step) {
 	place := map[string]int{}
 	for _, g := range groups {
-		said := ""
+		var said strings.Builder
 		for _, step := range g {
-			said += fmt.Sprintln(stepName(step), step.From, step.To, step.Why, step.Findings, step.Affects, step.SetBy)
+			fmt.Fprintln(&said, stepName(step), step.From, step.To, step.Why, step.Findings, step.Affects, step.SetBy)
 		}
-		at, ok := place[said]
+		at, ok := place[said.String()]
 		if !ok {
 			at = len(all)
-			place[said] = at
+			place[said.String()] = at
 			all = append(all, nil)
 		}
 		all[at] = append(all[at], g)

@@ -162,6 +162,9 @@ func cut(s string, width int, keepEnd bool) string {
 	return ellipsis + s
 }
 
+// unstyled takes our own colours out of a text, which take no room.
+var unstyled = strings.NewReplacer(styleOff, "", styleRed, "", styleYel, "", styleDim, "", styleBold, "", styleRev, "")
+
 // wrap breaks a sentence into lines no wider than width, unless that is 0; all
 // but the first are indented.
 func wrap(s string, width int) string {
@@ -171,7 +174,7 @@ func wrap(s string, width int) string {
 	var b strings.Builder
 	at := 0
 	for i, word := range strings.Fields(s) {
-		size := textWidth(word)
+		size := textWidth(unstyled.Replace(word))
 		switch {
 		case i == 0:
 		case at+1+size > width:
