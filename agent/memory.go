@@ -136,7 +136,7 @@ func idOf(s *tuner.Step) tcpq.ListenerID {
 func ago(now tuner.Now, at time.Time) time.Duration { return now.Boot - max(0, now.Wall.Sub(at)) }
 
 // actorName is what the transactions of the loop are signed with.
-const actorName = "qtune agent"
+const actorName = tuner.AgentActor
 
 // ours reports whether the loop began a transaction.
 func ours(tx *tuner.Transaction) bool { return tx.Actor.Comm == actorName }

@@ -34,6 +34,7 @@ type agentOptions struct {
 	Policy      string // file
 	StateDir    string // of mode enforce
 	LockFile    string // of mode enforce
+	Tuner       string // a socket, of mode enforce
 	Socket      string
 	Step        time.Duration
 	MaxSampleHz int
@@ -90,6 +91,7 @@ again.`,
 	f.StringVar(&o.Policy, "policy", policyFile, "what may be recommended and changed (docs/policy.md); read again at SIGHUP")
 	f.StringVar(&o.StateDir, "state-dir", tuner.StateDir, "where the journal of changes lies (mode enforce)")
 	f.StringVar(&o.LockFile, "lock-file", tuner.LockFile, "what keeps two qtunes from changing this host at once (mode enforce)")
+	f.StringVar(&o.Tuner, "tuner", "", "the socket of a qtune tuner, which changes the host in the agent's place (mode enforce); empty: the agent does it itself")
 	f.BoolVar(&o.Web.Systemd, "web.systemd-socket", false, "serve on the sockets that systemd hands over")
 	f.StringVar(&o.Web.ConfigFile, "web.config.file", "", "TLS and basic auth, as of the Prometheus exporter toolkit")
 	f.StringVar(&o.Socket, "socket", agentSocket, "unix socket for inspect and top of this host; empty for none")
@@ -112,6 +114,8 @@ func (o *agentOptions) check() error {
 		return usageError("agent watches this host: --host has no use here")
 	case o.Mode != string(agent.Observe) && o.Mode != string(agent.Advise) && o.Mode != string(agent.Enforce):
 		return usageError("--mode %s: want observe, advise or enforce", o.Mode)
+	case o.Tuner != "" && o.Mode != string(agent.Enforce):
+		return usageError("--tuner %s: mode %s changes nothing", o.Tuner, o.Mode)
 	case o.Step < 100*time.Millisecond || o.Step > time.Minute:
 		return usageError("--step %v: want 100ms to 1m", o.Step)
 	case o.MaxSampleHz < 1 || o.MaxSampleHz > 1000:

@@ -62,8 +62,12 @@ func (o *agentOptions) enforcement(live *host.Live, p *policy.Policy, log *slog.
 	if p.Mode != policy.Enforce {
 		log.Warn("the policy allows no changes: they are recommended only", "policy", p.Revision(), "mode", p.Mode)
 	}
+	var effects agent.Effects = tuner.New(live, tuner.Options{Dir: o.StateDir, Lock: o.LockFile, Root: o.Global.Rootfs, Log: log})
+	if o.Tuner != "" {
+		effects = tuner.NewRemote(o.Tuner)
+	}
 	return &agent.Enforcement{
-		Tuner: tuner.New(live, tuner.Options{Dir: o.StateDir, Lock: o.LockFile, Root: o.Global.Rootfs, Log: log}),
+		Tuner: effects,
 		Actor: tuner.Actor{UID: uint32(os.Getuid()), PID: os.Getpid()},
 	}
 }

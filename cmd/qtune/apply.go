@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qtune/qtune/agent"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
 	"github.com/qtune/qtune/sysctl"
@@ -291,11 +292,8 @@ func (o *applyOptions) enforcing(ctx context.Context) bool {
 		return false
 	}
 	in, err := client.inspection(ctx)
-	return err == nil && stale(in, time.Now()) == nil && in.Agent != nil && in.Agent.Mode == modeEnforce
+	return err == nil && stale(in, time.Now()) == nil && in.Agent != nil && in.Agent.Mode == string(agent.Enforce)
 }
-
-// modeEnforce is the mode of an agent that changes things.
-const modeEnforce = "enforce"
 
 // recoverCommand returns what systemd runs at the deadline, nil when it would not
 // find this program.

@@ -42,6 +42,7 @@ func TestUsageErrorsSayWhatIsWanted(t *testing.T) {
 		{"a plan in an unknown format", []string{"plan", "-o", "table"}, "want text, json or yaml"},
 		{"a plan of a key that is not ours", []string{"plan", "vm.swappiness=1"}, "sysctl(8) sets any other"},
 		{"a plan of a policy and of a value", []string{"plan", "-f", "x", "net.core.somaxconn=1"}, "exclude each other"},
+		{"a tuner with nothing to do", []string{"agent", "--mode", "advise", "--tuner", "/run/x"}, "changes nothing"},
 		{"a plan by another host's agent", []string{"plan", "--agent", "http://web7:9794"}, "this host"},
 		{"a recording that would be changed", []string{"apply", "--yes", "--host", "x"}, "cannot be changed"},
 		{"a recording that would be rolled back", []string{"rollback", "--host", "x"}, "no transaction is of one"},

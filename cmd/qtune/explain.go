@@ -73,7 +73,7 @@ whom, and what became of it.`,
 			o.given = cmd.Flags().Changed
 			switch {
 			case len(args) == 1 && isTransaction(args[0]):
-				return o.explainTransaction(args[0])
+				return o.explainTransaction(cmd.Context(), args[0])
 			case len(args) == 1:
 				return o.explainCode(args[0])
 			}
@@ -99,8 +99,9 @@ whom, and what became of it.`,
 // ULID begins with a digit, and no code does.
 func isTransaction(arg string) bool { return arg != "" && arg[0] >= '0' && arg[0] <= '9' }
 
-// explainTransaction says all of a transaction.
-func (o *explainOptions) explainTransaction(id string) error {
+// explainTransaction says all of a transaction, and what the agent decided about it
+// if it does remember.
+func (o *explainOptions) explainTransaction(ctx context.Context, id string) error {
 	t, now, err := o.opening()
 	if err != nil {
 		return err
@@ -112,8 +113,30 @@ func (o *explainOptions) explainTransaction(id string) error {
 	return writeAs(o.Out, o.Output, documentOf(tx), func() error {
 		s := newTextScreen(o.Out)
 		s.transaction(tx, now)
+		for _, d := range o.decisions(ctx, tx.ID) {
+			fmt.Fprintf(s.w, "\n%s", d.Text())
+		}
 		return s.w.Flush()
 	})
+}
+
+// decisions returns what the agent of this host decided about a transaction, nothing
+// when it does not answer.
+func (o *explainOptions) decisions(ctx context.Context, tx string) (all []inspection.Decision) {
+	client, err := newAgentClient(unixScheme + agentSocket)
+	if err != nil || !o.usual() {
+		return nil
+	}
+	in, err := client.inspection(ctx)
+	if err != nil || in.Agent == nil || in.Agent.Tuning == nil {
+		return nil
+	}
+	for _, d := range in.Agent.Tuning.Decisions {
+		if d.Transaction == tx {
+			all = append(all, d)
+		}
+	}
+	return all
 }
 
 // explainCode explains a finding.

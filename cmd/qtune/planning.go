@@ -6,10 +6,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -138,12 +136,7 @@ func (p *planning) policy() (*policy.Policy, error) {
 		d := policy.Default()
 		return &d, nil
 	}
-	f, err := os.Open(p.PolicyFile)
-	if err != nil {
-		return nil, fmt.Errorf("read the policy: %w", err)
-	}
-	defer f.Close()
-	return policy.Read(p.PolicyFile, f)
+	return readPolicy(p.PolicyFile)
 }
 
 // wishes reads the values that were asked for by name, of no namespace yet.

@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -74,10 +73,9 @@ func (o *tunerOptions) run(ctx context.Context, log *slog.Logger) error {
 
 // ceiling reads the ceiling as it is now.
 func (o *tunerOptions) ceiling() (*policy.Policy, error) {
-	f, err := os.Open(o.Ceiling)
+	p, err := readPolicy(o.Ceiling)
 	if err != nil {
-		return nil, fmt.Errorf("read the ceiling: %w", err)
+		return nil, fmt.Errorf("the ceiling: %w", err)
 	}
-	defer f.Close()
-	return policy.Read(o.Ceiling, f)
+	return p, nil
 }

@@ -107,6 +107,12 @@ type enforcing struct {
 // enforce starts an agent that may change these namespaces only.
 func enforce(t *testing.T, adjust func(*policy.Policy), towns ...*town) *enforcing {
 	t.Helper()
+	return enforceBy(t, func(_ *host.Live, t *tuner.Tuner, _ policy.Policy) agent.Effects { return t }, adjust, towns...)
+}
+
+// enforceBy is enforce through something between the agent and the tuner.
+func enforceBy(t *testing.T, by func(*host.Live, *tuner.Tuner, policy.Policy) agent.Effects, adjust func(*policy.Policy), towns ...*town) *enforcing {
+	t.Helper()
 	live, err := host.NewLive("/")
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +132,7 @@ func enforce(t *testing.T, adjust func(*policy.Policy), towns ...*town) *enforci
 	e := &enforcing{t: t, towns: towns, journal: tuner.New(live, tuner.Options{Dir: filepath.Join(dir, "journal"), Lock: filepath.Join(dir, "lock"), Root: "/", Log: log})}
 	e.agent = agent.New(live, agent.Options{
 		Version: "test", Mode: agent.Enforce, Step: loopStep, MaxSampleHz: 50, CPUShare: 1000, PeakWindow: time.Minute, Syn: collector.SynAuto,
-		Policy: p, Log: log, Enforce: &agent.Enforcement{Tuner: e.journal}, Publish: func(*inspection.Inspection, time.Duration) {},
+		Policy: p, Log: log, Enforce: &agent.Enforcement{Tuner: by(live, e.journal, p)}, Publish: func(*inspection.Inspection, time.Duration) {},
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
