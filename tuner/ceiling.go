@@ -11,6 +11,7 @@ import (
 
 	"github.com/qtune/qtune/advisor"
 	"github.com/qtune/qtune/collector"
+	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
 	"github.com/qtune/qtune/policy"
 )
@@ -42,6 +43,8 @@ func (s *Server) check(ctx context.Context, now Now, p *Plan, ceiling *policy.Po
 		return nil
 	case refused[0].Code == NotFound:
 		return fmt.Errorf("%w: %s", ErrStale, refused[0].Message)
+	case refused[0].Code == NotPermitted:
+		return fmt.Errorf("%w: %s", host.ErrPermission, refused[0].Message)
 	}
 	return fmt.Errorf("%w: %s: %s", ErrRail, refused[0].name(), refused[0].Message)
 }

@@ -36,6 +36,8 @@ func (d *draft) mayResize(a *ask) *Refusal {
 	}
 	o := a.listener.Owner
 	switch {
+	case o != nil && len(o.PIDs) == 0 && o.Unfound == "not-permitted":
+		return a.refusal(NotPermitted, "who holds this listener may not be seen: CAP_DAC_READ_SEARCH shows the descriptors of other users' processes, CAP_SYS_PTRACE those of processes with more rights")
 	case o == nil || len(o.PIDs) == 0:
 		return a.refusal(Unsupported, "no process is known that holds this listener"+unfound(o))
 	case d.excluded(o):

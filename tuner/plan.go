@@ -138,14 +138,15 @@ type Refusal struct {
 
 // The codes of refusals. Of a rail they have Limit, Actual and Unit.
 const (
-	ByRail      = "guard-rail"    // Rail forbids it
-	Capped      = "capped"        // Rail forbids To: a smaller value is in the plan
-	NotTheQueue = "not-the-queue" // another limit is no remedy: Message says what is wrong
-	Excluded    = "excluded"      // the program is left alone
-	NoConsent   = "no-consent"    // nobody allowed that the running listener is resized
-	ByPolicy    = "policy"        // the policy does not cover the namespace
-	Unsupported = "unsupported"   // it cannot be done here
-	NotFound    = "not-found"     // no such namespace, listener or value
+	ByRail       = "guard-rail"    // Rail forbids it
+	Capped       = "capped"        // Rail forbids To: a smaller value is in the plan
+	NotTheQueue  = "not-the-queue" // another limit is no remedy: Message says what is wrong
+	Excluded     = "excluded"      // the program is left alone
+	NoConsent    = "no-consent"    // nobody allowed that the running listener is resized
+	ByPolicy     = "policy"        // the policy does not cover the namespace
+	Unsupported  = "unsupported"   // it cannot be done here
+	NotPermitted = "not-permitted" // a capability is missing to see what it takes
+	NotFound     = "not-found"     // no such namespace, listener or value
 )
 
 // An Advice is what the owner of a listener has to do himself.

@@ -263,6 +263,8 @@ func refusalError(all []tuner.Refusal) error {
 		case tuner.Capped: // a smaller value is planned
 		case tuner.Unsupported:
 			return fmt.Errorf("%s: %w", r.Message, host.ErrUnsupported)
+		case tuner.NotPermitted:
+			return fmt.Errorf("%w: %s", host.ErrPermission, r.Message)
 		case tuner.NotFound:
 			return usageError("%s", r.Message)
 		default:

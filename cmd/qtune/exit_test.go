@@ -92,6 +92,7 @@ func TestRefusalsAreErrors(t *testing.T) {
 		{tuner.NoConsent, 11},
 		{tuner.ByPolicy, 11},
 		{tuner.Unsupported, 17},
+		{tuner.NotPermitted, 12},
 		{tuner.NotFound, 64},
 	}
 	for _, tt := range tests {
