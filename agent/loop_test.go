@@ -70,6 +70,18 @@ func TestLoopNeverTunes(t *testing.T) {
 			load.flood = 50000
 			return load
 		}, nil, actWatch, ""},
+		{"a queue that is not worked off after two bursts of five", func(s *server, now time.Duration) slotLoad {
+			if now%(10*time.Minute) < 4*time.Minute {
+				return slotLoad{burst: 200, stays: 100}
+			}
+			return bursts(300)(s, now)
+		}, nil, actWatch, ""},
+		{"a handful of packets", func(_ *server, now time.Duration) slotLoad {
+			if now%(5*time.Minute) == 0 {
+				return slotLoad{burst: 130}
+			}
+			return slotLoad{calm: 50}
+		}, nil, actWatch, ""},
 		{"a burst every half a day", func(_ *server, now time.Duration) slotLoad {
 			if now%(12*time.Hour) == 0 {
 				return slotLoad{burst: 1000}
@@ -158,6 +170,17 @@ func TestLoopTrialEnds(t *testing.T) {
 		{"a program that becomes slow", func(_ *world, s *server) {
 			s.behaves = func(s *server, _ time.Duration) slotLoad { return slotLoad{burst: 60, stays: s.limit / 2} }
 		}, tuner.RolledBack, regression, 10 * time.Minute, 128},
+		{"a program that keeps up, and lets everybody wait nearly a second", func(_ *world, s *server) {
+			s.behaves = func(*server, time.Duration) slotLoad { return slotLoad{calm: 3000, burst: 300, stays: 250} }
+		}, tuner.RolledBack, regression, 10 * time.Minute, 128},
+		{"a program that lets some wait for long", func(_ *world, s *server) {
+			s.behaves = func(s *server, now time.Duration) slotLoad {
+				if now%(10*time.Minute) < 30*time.Second {
+					return slotLoad{burst: 100, stays: 100}
+				}
+				return bursts(300)(s, now)
+			}
+		}, tuner.RolledBack, regression, 29 * time.Minute, 128},
 		{"a limit that somebody else sets", func(_ *world, s *server) { s.limit = 200 }, tuner.Conflict, conflict, time.Minute, 200},
 		{"a program that listens again", func(_ *world, s *server) { s.limit = 128 }, tuner.RolledBack, conflict, time.Minute, 128},
 		{"a server that is started again", func(w *world, s *server) { w.restart(s) }, tuner.Gone, gone, time.Minute, 128},
@@ -179,6 +202,24 @@ func TestLoopTrialEnds(t *testing.T) {
 				t.Errorf("reason %q, want %s:", got, tt.ending)
 			}
 		})
+	}
+}
+
+// TestLoopForeignSomaxconn proves that a somaxconn which somebody sets during a trial
+// stays, and that the listener gets its old limit back.
+func TestLoopForeignSomaxconn(t *testing.T) {
+	w := newWorld(t)
+	s := w.serve(bursts(300))
+	s.asks, s.somaxconn = 4096, 128
+	w.restart(s)
+	w.until(time.Hour, "applied", func() bool { return len(w.begins) == 1 })
+	if s.somaxconn <= 128 {
+		t.Fatalf("somaxconn %d on trial, want more than 128", s.somaxconn)
+	}
+	s.somaxconn = 5000
+	w.until(time.Minute, "ended", func() bool { return !w.journal[0].State.Open() })
+	if got := w.journal[0].State; got != tuner.Conflict || s.somaxconn != 5000 || s.limit != 128 {
+		t.Errorf("%s, somaxconn %d, limit %d, want conflict, 5000, 128", got, s.somaxconn, s.limit)
 	}
 }
 
@@ -248,7 +289,7 @@ func TestLoopOneFails(t *testing.T) {
 	for i := range 2 {
 		s := w.serve(func(s *server, now time.Duration) slotLoad { return bursts(s.limit+150)(s, now) })
 		s.comm = "nginx"
-		w.until(90*time.Minute, "both were tried", func() bool { return len(w.begins) == i+1 })
+		w.until(45*time.Minute, "tried, too", func() bool { return len(w.begins) == i+1 })
 	}
 }
 
