@@ -166,13 +166,13 @@ func (e *enforcer) look(ctx context.Context, now tuner.Now) {
 	for _, tx := range recovered {
 		e.log.Info("recovered", "transaction", tx.ID, "state", tx.State, "reason", tx.Reason)
 	}
-	e.readJournal(now)
+	e.readJournal(ctx, now)
 	e.lookForDrift(ctx, now)
 }
 
 // readJournal learns what others did: a person may have begun a transaction, or ended
 // one of ours.
-func (e *enforcer) readJournal(now tuner.Now) {
+func (e *enforcer) readJournal(ctx context.Context, now tuner.Now) {
 	journal, err := e.effects.History()
 	if err != nil {
 		e.log.Warn("read the journal", "error", err)
@@ -191,6 +191,9 @@ func (e *enforcer) readJournal(now tuner.Now) {
 				}
 				e.loop.ended(now, &act{entry: d}, endingOf(tx, endingIn(tx.Reason)))
 			}
+		case tx.State == tuner.Applied && ours(tx) && tx.Actor.PID == e.actor.PID: // its answer never came
+			_, err := e.effects.Rollback(ctx, now, tx.ID, string(stopped)+": it was not known to have been applied")
+			e.log.Warn("rolled back", "transaction", tx.ID, "reason", stopped, "error", err)
 		case tx.State.Open():
 			e.loop.other = tx.ID
 		}
@@ -224,7 +227,7 @@ func (e *enforcer) do(ctx context.Context, now tuner.Now, a *act, k *look) {
 // finish confirms or rolls back the trial. What cannot be done now is tried again at
 // the next decision; the deadline stands behind.
 func (e *enforcer) finish(ctx context.Context, now tuner.Now, a *act) {
-	if e.readJournal(now); e.loop.trial == nil {
+	if e.readJournal(ctx, now); e.loop.trial == nil {
 		return // somebody was faster
 	}
 	var tx *tuner.Transaction

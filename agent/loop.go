@@ -114,13 +114,13 @@ func (l *loop) judge(k *look) []*judged {
 	for i := range k.snapshot.Namespaces {
 		ns := &k.snapshot.Namespaces[i]
 		for n := range ns.Listeners {
-			j := &judged{id: tcpq.ListenerID{Netns: ns.ID, Cookie: ns.Listeners[n].Cookie}, ns: ns, l: &ns.Listeners[n], shown: &shown[n]}
-			there[j.id] = true
-			mine := found[place{ns.ID.Inode, j.shown.Cookie}]
-			_, known := l.told[j.id]
-			if len(mine) == 0 && !known && l.tracks[j.id] == nil && (l.trial == nil || l.trial.id != j.id) {
-				continue
+			id := tcpq.ListenerID{Netns: ns.ID, Cookie: ns.Listeners[n].Cookie}
+			mine := found[place{ns.ID.Inode, shown[n].Cookie}]
+			if len(mine) == 0 && !l.knows(id) {
+				continue // most of thousands
 			}
+			there[id] = true
+			j := &judged{id: id, ns: ns, l: &ns.Listeners[n], shown: &shown[n]}
 			j.classify(k.window, slices.Concat(mine, found[place{netns: ns.ID.Inode}]))
 			all = append(all, j)
 		}
@@ -130,6 +130,12 @@ func (l *loop) judge(k *look) []*judged {
 	maps.DeleteFunc(l.told, func(id tcpq.ListenerID, _ telling) bool { return !there[id] })
 	slices.SortStableFunc(all, func(a, b *judged) int { return cmp.Compare(b.seen.Refused.Max, a.seen.Refused.Max) })
 	return all
+}
+
+// knows reports whether there is anything to remember of a listener.
+func (l *loop) knows(id tcpq.ListenerID) bool {
+	_, told := l.told[id]
+	return told || l.tracks[id] != nil || l.trial != nil && l.trial.id == id
 }
 
 // rule decides about the open trial.

@@ -356,6 +356,19 @@ func TestLoopCannot(t *testing.T) {
 	w.until(time.Minute, "ended", func() bool { return !w.journal[0].State.Open() })
 }
 
+// TestLoopLostAnswer proves that a change is undone whose answer got lost.
+func TestLoopLostAnswer(t *testing.T) {
+	w := newWorld(t)
+	s := w.serve(bursts(300))
+	w.lost = true
+	w.until(time.Hour, "applied", func() bool { return len(w.begins) == 1 })
+	w.lost = false
+	w.until(2*time.Minute, "undone", func() bool { return w.journal[0].State == tuner.RolledBack })
+	if s.limit != 128 {
+		t.Errorf("limit %d, want 128", s.limit)
+	}
+}
+
 // TestLoopDrift proves that what somebody else changes is told, and set once more
 // where the policy says so.
 func TestLoopDrift(t *testing.T) {

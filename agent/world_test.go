@@ -39,6 +39,7 @@ type world struct {
 	journal []*tuner.Transaction // the newest first
 	begins  []time.Duration      // of the transactions
 	down    error                // what every change ends with, when not nil
+	lost    bool                 // and it is done, but nobody hears of it
 }
 
 // A server has a namespace of its own with one listener in it.
@@ -205,7 +206,9 @@ func (w *world) planned(in *inspection.Inspection, _ *policy.Policy) *tuner.Plan
 		if s.somaxconn < f.Limit {
 			p.Steps = append(p.Steps, tuner.Step{Kind: tuner.KindSysctl, Scope: scope, Key: "net.core.somaxconn", From: s.somaxconn, To: f.Limit})
 		}
-		p.Steps = append(p.Steps, tuner.Step{Kind: tuner.KindListen, Scope: scope, From: int64(s.limit), To: f.Limit, Listener: &tuner.Socket{
+		i := slices.IndexFunc(in.Listeners, func(l inspection.Listener) bool { return l.Cookie == f.Listener.Cookie })
+		from := int64(in.Listeners[i].AcceptQueue.Limit)
+		p.Steps = append(p.Steps, tuner.Step{Kind: tuner.KindListen, Scope: scope, From: from, To: f.Limit, Listener: &tuner.Socket{
 			Address: f.Listener.Address, Port: f.Listener.Port, Cookie: f.Listener.Cookie, Comm: s.comm,
 		}})
 	}
@@ -266,6 +269,9 @@ func (w *world) Apply(_ context.Context, now tuner.Now, p *tuner.Plan, o tuner.A
 	w.journal = append([]*tuner.Transaction{tx}, w.journal...)
 	if o.Trial == 0 {
 		tx.State, tx.Closed = tuner.Confirmed, now.Wall
+	}
+	if w.lost {
+		return nil, errDown
 	}
 	return tx, nil
 }
