@@ -41,7 +41,7 @@ func (p *planning) look(ctx context.Context) (*inspection.Inspection, error) {
 	}
 	progress := newProgress(p.Err)
 	defer progress.clear()
-	c, _, err := p.collector(progress)
+	c, err := p.collector(progress)
 	if err != nil {
 		return nil, err
 	}
