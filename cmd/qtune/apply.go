@@ -164,7 +164,10 @@ func (o *applyOptions) run(ctx context.Context) error {
 	if o.DryRun {
 		return o.dryRun(ctx, t, p)
 	}
-	asked := newPrompter(o.In, o.Err)
+	var asked *prompter // nil: what stands in the input is for somebody else
+	if o.interactive {
+		asked = newPrompter(o.In, o.Err)
+	}
 	if !o.Yes {
 		switch yes, err := asked.ask(ctx, "apply?"); {
 		case err != nil:

@@ -7,6 +7,7 @@ package kernel
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -173,6 +174,17 @@ func TestKernelApplyIsRefused(t *testing.T) {
 	}
 	h.wantSysctl("net.core.somaxconn", before)
 	h.wantLimit(8)
+}
+
+// TestKernelApplyLeavesItsInput runs in a script whose input is somebody else's.
+func TestKernelApplyLeavesItsInput(t *testing.T) {
+	h := newTuned(t)
+	command := strings.Join(slices.Concat([]string{lab.Binary(t), "apply", "--yes", "net.core.somaxconn=8192"}, h.place(), h.journal()), " ")
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", "echo theirs | { "+command+" >&2; cat; }").Output()
+	if err != nil || string(out) != "theirs\n" {
+		t.Errorf("what is left of the input is %q, %v, want theirs", out, err)
+	}
+	h.wantSysctl("net.core.somaxconn", "8192")
 }
 
 // TestKernelDryRun asks what would be allowed, with all rights and with none.
