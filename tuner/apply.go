@@ -89,17 +89,27 @@ func (t *Tuner) do(ctx context.Context, now Now, s *session, tx *Transaction) er
 	}
 	if err == nil {
 		t.at(faultVerified)
-		if tx.Deadline == nil {
-			return errors.Join(t.keep(now, s, tx, "no trial"), s.journal.prune(s.all, now))
-		}
-		tx.State = Applied
-		err = s.journal.write(tx)
+		err = t.record(now, s, tx)
 	}
 	if err != nil {
 		return t.fail(ctx, now, s, tx, err)
 	}
+	t.prune(s, now)
+	if tx.State == Confirmed {
+		t.at(faultConfirmed)
+		return t.finishBoot(s, tx)
+	}
 	t.at(faultApplied)
-	return s.journal.prune(s.all, now)
+	return nil
+}
+
+// record makes durable that a transaction is done.
+func (t *Tuner) record(now Now, s *session, tx *Transaction) error {
+	if tx.Deadline == nil {
+		return s.close(tx, now, Confirmed, "no trial")
+	}
+	tx.State = Applied
+	return s.journal.write(tx)
 }
 
 // write does the steps of each namespace, then reads them back, from files and

@@ -49,14 +49,8 @@ func (t *Tuner) confirm(ctx context.Context, now Now, s *session, tx *Transactio
 		return errors.Join(fmt.Errorf("transaction %s: all that it changed is %w", tx.ID, host.ErrGone),
 			s.close(tx, now, Gone, "vanished during the trial"))
 	}
-	return t.keep(now, s, tx, "")
-}
-
-// keep confirms a transaction, then writes what is to survive a reboot. Who is
-// stopped in between finds the file missing and writes it.
-func (t *Tuner) keep(now Now, s *session, tx *Transaction, reason string) error {
-	if err := s.close(tx, now, Confirmed, reason); err != nil {
-		return err
+	if err := s.close(tx, now, Confirmed, ""); err != nil {
+		return fmt.Errorf("it stays on trial: %w", err)
 	}
 	t.at(faultConfirmed)
 	return t.finishBoot(s, tx)

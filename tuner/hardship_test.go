@@ -56,10 +56,12 @@ func TestKernelDiskFull(t *testing.T) {
 	tests := []struct {
 		name  string
 		full  fault // from there on; "": before it begins
+		trial time.Duration
 		state State // that the journal is left with, "" for none
 	}{
-		{"from the beginning", "", ""},
-		{"before it is recorded as applied", faultVerified, Prepared},
+		{"from the beginning", "", time.Minute, ""},
+		{"before it is recorded as applied", faultVerified, time.Minute, Prepared},
+		{"before it is recorded as confirmed", faultVerified, 0, Prepared},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,7 +79,7 @@ func TestKernelDiskFull(t *testing.T) {
 			if tt.full == "" {
 				full = fill(t, o.Dir)
 			}
-			if _, err := tn.Apply(t.Context(), at(0), planOf(steps...), ApplyOptions{Trial: time.Minute}); !errors.Is(err, unix.ENOSPC) {
+			if _, err := tn.Apply(t.Context(), at(0), planOf(steps...), ApplyOptions{Trial: tt.trial}); !errors.Is(err, unix.ENOSPC) {
 				t.Errorf("Apply = %v, want %v", err, unix.ENOSPC)
 			}
 			b.want("afterwards", steps, 128, 256, 64)
@@ -100,6 +102,36 @@ func TestKernelDiskFull(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestKernelConfirmOnFullDisk proves that what could not be recorded stays on trial.
+func TestKernelConfirmOnFullDisk(t *testing.T) {
+	b := newBox(t)
+	o := testOptions(t)
+	o.Dir = smallDir(t)
+	tn := newTuner(t, o)
+	steps := b.three()
+	tx, err := tn.Apply(t.Context(), at(0), planOf(steps...), ApplyOptions{Trial: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := fill(t, o.Dir)
+	if tx, err = tn.Confirm(t.Context(), at(1), tx.ID); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("Confirm = %v, want %v", err, unix.ENOSPC)
+	}
+	wantState(t, tn, tx, Applied)
+	if _, err := tn.Recover(t.Context(), at(time.Minute), false); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("Recover = %v, want %v", err, unix.ENOSPC)
+	}
+	b.want("undone nevertheless,", steps, 128, 256, 64)
+	if err := os.Remove(full); err != nil {
+		t.Fatal(err)
+	}
+	all, err := tn.Recover(t.Context(), at(time.Minute), false)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("Recover with room = %d, %v, want 1", len(all), err)
+	}
+	wantState(t, tn, all[0], RolledBack)
 }
 
 // TestKernelConcurrent proves that of twenty that apply at once one does, and that

@@ -28,7 +28,7 @@ func (t *Tuner) Recover(ctx context.Context, now Now, orphaned bool) ([]*Transac
 		}
 		problems = append(problems, err)
 	}
-	problems = append(problems, s.journal.prune(s.all, now))
+	t.prune(s, now)
 	return decided, errors.Join(problems...)
 }
 

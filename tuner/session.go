@@ -63,10 +63,22 @@ func (s *session) open() *Transaction {
 	return nil
 }
 
-// close records how a transaction ended.
+// close records how a transaction ended. What could not be recorded has not ended.
 func (s *session) close(tx *Transaction, now Now, state State, reason string) error {
+	before := *tx
 	tx.State, tx.Reason, tx.Closed = state, reason, now.Wall
-	return s.journal.write(tx)
+	err := s.journal.write(tx)
+	if err != nil {
+		tx.State, tx.Reason, tx.Closed = before.State, before.Reason, before.Closed
+	}
+	return err
+}
+
+// prune removes what is old. That it could not does no harm to anybody.
+func (t *Tuner) prune(s *session, now Now) {
+	if err := s.journal.prune(s.all, now); err != nil {
+		t.opts.Log.Warn("journal not pruned", "error", err)
+	}
 }
 
 // describe says when a transaction was begun, and by whom.
