@@ -259,6 +259,9 @@ func (a *Agent) look(ctx context.Context, began time.Time, work collector.Work) 
 		a.enforcer.step(ctx, began, delta, &look{
 			in: in, snapshot: s, window: &w, policy: &a.opts.Policy, sysctlsRead: work&collector.Sysctls != 0,
 		})
+		if t := a.enforcer.loop.trial; t != nil {
+			a.sampler.Watch(t.id)
+		}
 	}
 	in.Agent = a.describe()
 	a.news.tell(ctx, in)

@@ -83,7 +83,7 @@ func (r *register) end(how ending) {
 func (r *register) last(most int) []inspection.Decision {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := slices.Clone(r.kept[max(0, len(r.kept)-most):])
+	out := append([]inspection.Decision{}, r.kept[max(0, len(r.kept)-most):]...) // [] in JSON
 	slices.Reverse(out)
 	return out
 }

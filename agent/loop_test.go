@@ -5,6 +5,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -424,5 +425,19 @@ func TestLoopOverruled(t *testing.T) {
 	w.until(3*time.Hour, "applied once more", func() bool { return len(w.begins) == 2 })
 	if got := w.begins[1] - rolledBack; got < time.Hour {
 		t.Errorf("tried again %v after a person rolled it back, want an hour at least", got)
+	}
+}
+
+// TestLoopShows proves that what an agent tells that has decided nothing has lists, and
+// each outcome from the start.
+func TestLoopShows(t *testing.T) {
+	got, err := json.Marshal(newWorld(t).enforcer.describe())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"decisions":[]`, `"counts":[]`, `"drifted":[]`, `{"outcome":"no-benefit","count":0}`} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("%s: no %s", got, want)
+		}
 	}
 }

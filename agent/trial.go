@@ -204,3 +204,20 @@ func (t *trial) evidence() []inspection.Evidence {
 		{Name: "chance that nothing changed", Value: rounded(chanceOfFewer(t.before, t.after)), Source: "binomial test"},
 	}
 }
+
+// Watch has a listener looked at fast for a while although it may be quiet: whether
+// its queue was longer than it could be before is what a trial is about.
+func (s *Sampler) Watch(id tcpq.ListenerID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.places {
+		if p.id != id.Netns {
+			continue
+		}
+		for i := range p.known {
+			if p.known[i].Cookie == id.Cookie {
+				p.sampled[i].watch = time.Now().Add(watchFor)
+			}
+		}
+	}
+}
