@@ -55,7 +55,7 @@ type enforcer struct {
 func newEnforcer(o *Options, do func(string, time.Duration) activity, present func() (tuner.Now, error), memory func() (host.Memory, error)) *enforcer {
 	slot := stepsPerSlot * o.Step
 	e := &enforcer{
-		effects: o.Enforce.Tuner, present: present, memory: memory, actor: o.Enforce.Actor, log: o.Log,
+		effects: o.Enforce.Tuner, present: present, memory: memory, policy: &o.Policy, actor: o.Enforce.Actor, log: o.Log,
 		decide: do("decide", slot), guard: do("guard", stepsPerSysctl*o.Step),
 		drift: drift{known: map[drifted]bool{}, again: map[drifted]string{}},
 	}
