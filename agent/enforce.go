@@ -69,35 +69,6 @@ func (e *enforcer) plan(in *inspection.Inspection, p *policy.Policy) *tuner.Plan
 	return (&tuner.Planner{Inspection: in, Policy: p, Memory: e.host, BootID: e.bootID, LiveResize: true}).Advised()
 }
 
-// start ends what an agent before this one left, and remembers what it tried.
-func (e *enforcer) start(ctx context.Context) {
-	now, err := e.present()
-	if err == nil {
-		err = e.takeOver(ctx, now)
-	}
-	if err != nil {
-		e.log.Error("look after earlier changes", "error", err)
-	}
-}
-
-func (e *enforcer) takeOver(ctx context.Context, now tuner.Now) error {
-	recovered, err := e.effects.Recover(ctx, now, false)
-	for _, tx := range recovered {
-		e.log.Info("recovered", "transaction", tx.ID, "state", tx.State, "reason", tx.Reason)
-	}
-	journal, historyErr := e.effects.History()
-	problems := []error{err, historyErr}
-	for _, tx := range journal {
-		if ours(tx) && tx.State.Open() {
-			_, err := e.effects.Rollback(ctx, now, tx.ID, string(stopped)+": the agent was started again, and knows nothing of before")
-			e.log.Info("rolled back", "transaction", tx.ID, "reason", stopped, "error", err)
-			problems = append(problems, err)
-		}
-	}
-	e.loop.memory.recall(now, journal)
-	return errors.Join(problems...)
-}
-
 // stop undoes a trial: nobody would judge it. What was confirmed stays.
 func (e *enforcer) stop() {
 	if e.loop.trial == nil {
@@ -170,37 +141,6 @@ func (e *enforcer) look(ctx context.Context, now tuner.Now) {
 	e.lookForDrift(ctx, now)
 }
 
-// readJournal learns what others did: a person may have begun a transaction, or ended
-// one of ours.
-func (e *enforcer) readJournal(ctx context.Context, now tuner.Now) {
-	journal, err := e.effects.History()
-	if err != nil {
-		e.log.Warn("read the journal", "error", err)
-		return
-	}
-	e.loop.other = ""
-	t := e.loop.trial
-	for _, tx := range journal {
-		switch {
-		case t != nil && t.tx.ID == tx.ID:
-			if !tx.State.Open() {
-				d := t.about
-				d.Action, d.Rule, d.Inputs, d.Actual = actRollback, "somebody else ended it: "+tx.Reason, t.evidence(), t.effect()
-				if tx.State == tuner.Confirmed {
-					d.Action = actConfirm
-				}
-				e.loop.ended(now, &act{entry: d}, endingOf(tx, endingIn(tx.Reason)))
-			}
-		case tx.State == tuner.Applied && ours(tx) && tx.Actor.PID == e.actor.PID: // its answer never came
-			_, err := e.effects.Rollback(ctx, now, tx.ID, string(stopped)+": it was not known to have been applied")
-			e.log.Warn("rolled back", "transaction", tx.ID, "reason", stopped, "error", err)
-		case tx.State.Open():
-			e.loop.other = tx.ID
-		}
-	}
-	e.loop.memory.overrule(now, journal)
-}
-
 // do does one thing.
 func (e *enforcer) do(ctx context.Context, now tuner.Now, a *act, k *look) {
 	if a.action != actApply {
@@ -255,23 +195,6 @@ func (e *enforcer) finish(ctx context.Context, now tuner.Now, a *act) {
 	}
 	e.loop.ended(now, a, how)
 	e.log.Info("trial ended", "transaction", a.tx, "outcome", how, "why", a.reason, "effect", a.entry.Actual, "error", err)
-}
-
-// endingOf returns how a transaction ended that was to end so.
-func endingOf(tx *tuner.Transaction, wanted ending) ending {
-	switch tx.State {
-	case tuner.Conflict:
-		return conflict
-	case tuner.Gone:
-		return gone
-	case tuner.Confirmed:
-		return confirmed
-	case tuner.RolledBack, tuner.Failed, tuner.Superseded, tuner.Prepared, tuner.Applied:
-	}
-	if wanted == confirmed { // it was undone before it could be
-		return inconclusive
-	}
-	return wanted
 }
 
 // whyNotApplied names what a tuner's error comes to, and says whether it may be
