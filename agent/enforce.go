@@ -194,7 +194,12 @@ func (e *enforcer) finish(ctx context.Context, now tuner.Now, a *act) {
 		a.entry.Action = actRollback
 	}
 	e.loop.ended(now, a, how)
-	e.log.Info("trial ended", "transaction", a.tx, "outcome", how, "why", a.reason, "effect", a.entry.Actual, "error", err)
+	log := e.log.With("transaction", a.tx, "outcome", how, "why", a.reason, "effect", a.entry.Actual)
+	if err != nil { // a value that is somebody else's, or could not be put back
+		log.Warn("trial ended", "error", err)
+		return
+	}
+	log.Info("trial ended")
 }
 
 // whyNotApplied names what a tuner's error comes to, and says whether it may be

@@ -28,16 +28,22 @@ func (e *enforcer) takeOver(ctx context.Context, now tuner.Now) error {
 		e.log.Info("recovered", "transaction", tx.ID, "state", tx.State, "reason", tx.Reason)
 	}
 	journal, historyErr := e.effects.History()
-	problems := []error{err, historyErr}
 	for _, tx := range journal {
 		if ours(tx) && tx.State.Open() {
-			_, err := e.effects.Rollback(ctx, now, tx.ID, string(stopped)+": the agent was started again, and knows nothing of before")
-			e.log.Info("rolled back", "transaction", tx.ID, "reason", stopped, "error", err)
-			problems = append(problems, err)
+			e.abandon(ctx, now, tx, "the agent was started again, and knows nothing of before")
 		}
 	}
 	e.loop.memory.recall(now, journal)
-	return errors.Join(problems...)
+	return errors.Join(err, historyErr)
+}
+
+// abandon rolls a trial back that nobody can judge.
+func (e *enforcer) abandon(ctx context.Context, now tuner.Now, tx *tuner.Transaction, why string) {
+	if _, err := e.effects.Rollback(ctx, now, tx.ID, string(stopped)+": "+why); err != nil {
+		e.log.Warn("roll back", "transaction", tx.ID, "why", why, "error", err)
+		return
+	}
+	e.log.Info("rolled back", "transaction", tx.ID, "why", why)
 }
 
 // readJournal learns what others did: a person may have begun a transaction, or ended
@@ -62,8 +68,7 @@ func (e *enforcer) readJournal(ctx context.Context, now tuner.Now) {
 				e.loop.ended(now, &act{entry: d}, endingOf(tx, endingIn(tx.Reason)))
 			}
 		case tx.State == tuner.Applied && ours(tx) && tx.Actor.PID == e.actor.PID: // its answer never came
-			_, err := e.effects.Rollback(ctx, now, tx.ID, string(stopped)+": it was not known to have been applied")
-			e.log.Warn("rolled back", "transaction", tx.ID, "reason", stopped, "error", err)
+			e.abandon(ctx, now, tx, "it was not known to have been applied")
 		case tx.State.Open():
 			e.loop.other = tx.ID
 		}

@@ -33,6 +33,7 @@ spec:
 // trial is told; and that SIGTERM rolls it back.
 func TestKernelLoopAgent(t *testing.T) {
 	lab.NeedRoot(t)
+	lab.NeedRealTime(t)
 	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "policy.yaml")

@@ -26,6 +26,7 @@ var healthy = lab.Serve{Every: 30 * time.Millisecond}
 // old limit, is tuned again; and that what was confirmed outlives the agent.
 func TestKernelLoopTunes(t *testing.T) {
 	lab.NeedRoot(t)
+	lab.NeedRealTime(t)
 	t.Parallel()
 	w := newTown(t, "bursts", shortQueue)
 	w.server.Serve(healthy)
@@ -61,6 +62,7 @@ func TestKernelLoopTunes(t *testing.T) {
 // who is flooded with SYNs and who is scanned.
 func TestKernelLoopUndoes(t *testing.T) {
 	lab.NeedRoot(t)
+	lab.NeedRealTime(t)
 	t.Parallel()
 	halves := newTown(t, "halves", shortQueue)
 	halves.server.Serve(healthy)
