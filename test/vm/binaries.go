@@ -26,6 +26,7 @@ var suites = []suite{
 	{dir: "collector", limit: time.Minute},
 	{dir: "host", limit: 2 * time.Minute},
 	{dir: "sysctl", limit: time.Minute},
+	{dir: "tuner", limit: 4 * time.Minute},
 	{dir: "selftest", limit: 3 * time.Minute},
 	{dir: "test/kernel", limit: 5 * time.Minute},
 	{dir: "test/hosts", limit: 2 * time.Minute},
