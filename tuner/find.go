@@ -18,25 +18,65 @@ type finding struct {
 	err error
 }
 
-// find finds the namespace of each scope, as it can be entered now. No list of
-// processes is of one instant: what was not found is searched for again before
-// anybody believes that it is gone.
+// find finds the namespace of each scope, as it can be entered now.
 func (k *liveKernel) find(ctx context.Context, all []Scope) ([]finding, error) {
-	search := host.Search{Host: !slices.ContainsFunc(all, func(s Scope) bool { return !s.Host })}
-	found, byInode, err := k.search(ctx, search)
-	if err != nil {
-		return nil, err
-	}
-	missing := slices.DeleteFunc(slices.Clone(all), func(s Scope) bool { return byInode[s.Netns] != nil })
-	if !search.Host && len(missing) > 0 {
-		// What never had a process or a mount is held by a descriptor.
-		search.Deep = slices.ContainsFunc(missing, func(s Scope) bool { return s.PID == 0 && s.Name == "" })
-		if found, byInode, err = k.search(ctx, search); err != nil {
-			return nil, err
+	findings := make([]finding, len(all))
+	var rest []int
+	for i := range all {
+		if len(all) <= fewScopes {
+			findings[i].ns = k.byProcess(ctx, &all[i])
+		}
+		if findings[i].ns == nil {
+			rest = append(rest, i)
 		}
 	}
-	findings := make([]finding, len(all))
-	for i := range all {
+	if len(rest) == 0 {
+		return findings, nil
+	}
+	return findings, k.findRest(ctx, all, rest, findings)
+}
+
+// fewScopes is for how many namespaces a process of each is asked before all are
+// listed: that takes 39 us each, and the list 10 us for each process of the host
+// [measured on 6.18, busy].
+const fewScopes = 16
+
+// byProcess returns the namespace of a process that was in the scope, if that is of
+// the same number; whether it is the same one its cookie tells at the visit.
+func (k *liveKernel) byProcess(ctx context.Context, s *Scope) *host.Namespace {
+	cookie, err := s.cookie()
+	if err != nil || cookie == 0 || s.PID == 0 || s.Host {
+		return nil
+	}
+	found, err := k.live.Namespaces(ctx, host.Search{PID: s.PID})
+	if err != nil {
+		return nil
+	}
+	ns := found.Namespaces[0]
+	if ns.Inode != s.Netns || ns.Host {
+		return nil
+	}
+	ns.Cookie = cookie
+	return ns
+}
+
+// findRest searches everywhere. No list of processes is of one instant: what was not
+// found is searched for again before anybody believes that it is gone.
+func (k *liveKernel) findRest(ctx context.Context, all []Scope, rest []int, findings []finding) error {
+	search := host.Search{Host: !slices.ContainsFunc(rest, func(i int) bool { return !all[i].Host })}
+	found, byInode, err := k.search(ctx, search)
+	if err != nil {
+		return err
+	}
+	missing := slices.DeleteFunc(slices.Clone(rest), func(i int) bool { return byInode[all[i].Netns] != nil })
+	if !search.Host && len(missing) > 0 {
+		// What never had a process or a mount is held by a descriptor.
+		search.Deep = slices.ContainsFunc(missing, func(i int) bool { return all[i].PID == 0 && all[i].Name == "" })
+		if found, byInode, err = k.search(ctx, search); err != nil {
+			return err
+		}
+	}
+	for _, i := range rest {
 		ns := byInode[all[i].Netns]
 		if ns == nil {
 			findings[i].err = notFound(&all[i], &found)
@@ -46,7 +86,7 @@ func (k *liveKernel) find(ctx context.Context, all []Scope) ([]finding, error) {
 		findings[i].ns = &one
 		findings[i].err = k.identify(&all[i], &one, &found)
 	}
-	return findings, nil
+	return nil
 }
 
 func (k *liveKernel) search(ctx context.Context, s host.Search) (host.Found, map[uint64]*host.Namespace, error) {
