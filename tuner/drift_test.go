@@ -84,8 +84,11 @@ func TestSuperseded(t *testing.T) {
 		}
 	}
 	first := apply(at(0), step(somaxconn, 128, 1024), step(synBacklog, 256, 512))
-	second := apply(at(1), step(somaxconn, 1024, 2048))
+	second := apply(at(1), step(somaxconn, 1024, 900))
 	want("half of it changed again,", Confirmed, Confirmed)
+	if d, err := tn.Drift(t.Context(), at(1)); err != nil || len(d) != 0 {
+		t.Errorf("Drift = %+v, %v, want none: the newer one made it so", d, err)
+	}
 	third := apply(at(2), step(synBacklog, 512, 1024))
 	want("all of it changed again,", Superseded, Confirmed, Confirmed)
 	if _, err := tn.Rollback(t.Context(), at(3), first, "operator"); !errors.Is(err, ErrConflict) {
@@ -95,7 +98,7 @@ func TestSuperseded(t *testing.T) {
 	if d, err := tn.Drift(t.Context(), at(3)); err != nil || len(d) != 1 || d[0].Transaction != second {
 		t.Errorf("Drift = %+v, %v, want that of %s", d, err, second)
 	}
-	w.foreign(0, somaxconn, 2048)
+	w.foreign(0, somaxconn, 900)
 	for _, id := range []string{third, second, first} {
 		if _, err := tn.Rollback(t.Context(), at(4), id, "operator"); err != nil {
 			t.Errorf("Rollback = %v", err)

@@ -347,6 +347,7 @@ func TestKernelReplaced(t *testing.T) {
 		t.Skipf("the kernel does not give net:[%d] out again", inode)
 	}
 	b.ns.SetSysctl(somaxconn, "1024") // as if it were ours
+	b.start()                         // so that it is found
 	all, err := tn.Recover(t.Context(), at(time.Minute), false)
 	if err != nil || len(all) != 1 || all[0].ID != tx.ID {
 		t.Fatalf("Recover = %v, %v, want one", all, err)
@@ -399,6 +400,41 @@ func TestInterrupted(t *testing.T) {
 		if got := w.value(space, somaxconn); got != 128 {
 			t.Errorf("somaxconn of %d is %d, want 128", space, got)
 		}
+	}
+}
+
+// TestKernelSuccessor proves that another cookie under the same number is another
+// namespace, however it was found.
+func TestKernelSuccessor(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		t.Run(fmt.Sprintf("by its process %t", known), func(t *testing.T) {
+			b := newBox(t)
+			if b.ns.Cookie == 0 {
+				t.Skip("this kernel gives namespaces no cookies")
+			}
+			tn := newTuner(t, testOptions(t))
+			steps := b.three()
+			tx, err := tn.Apply(t.Context(), at(0), planOf(steps...), ApplyOptions{Trial: time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range tx.Steps {
+				s := &tx.Steps[i].Scope
+				s.Cookie = cookieText(b.ns.Cookie + 1)
+				if !known {
+					s.PID, s.Name = 0, "box"
+				}
+			}
+			if err := tn.journal().write(tx); err != nil {
+				t.Fatal(err)
+			}
+			all, err := tn.Recover(t.Context(), at(time.Minute), false)
+			if err != nil || len(all) != 1 {
+				t.Fatalf("Recover = %d, %v, want 1", len(all), err)
+			}
+			wantState(t, tn, all[0], Gone)
+			b.want("afterwards", steps, 1024, 512, 1024)
+		})
 	}
 }
 
