@@ -87,10 +87,10 @@ func (w *town) comes(count int) func() {
 	return func() { c.Come(count) }
 }
 
-// The steps of an agent of these tests follow each other a hundred times faster than
-// usual, so its window has 6 seconds, and all its times but the policy's, too.
+// The steps of an agent of these tests follow each other 125 times faster than
+// usual, so its window has 4.8 seconds, and all its times but the policy's, too.
 const (
-	loopStep   = 50 * time.Millisecond
+	loopStep   = 40 * time.Millisecond
 	loopWindow = 120 * loopStep
 	loopTrial  = loopWindow
 )

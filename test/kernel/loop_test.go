@@ -66,7 +66,7 @@ func TestKernelLoopUndoes(t *testing.T) {
 	t.Parallel()
 	halves := newTown(t, "halves", shortQueue)
 	halves.server.Serve(healthy)
-	less := halves.comes(40)
+	less := halves.comes(20) // those refused before come again, too
 
 	scan := newTown(t, "scan", shortQueue)
 	scan.server.Serve(healthy)
