@@ -66,10 +66,24 @@ func (r *register) enter(now tuner.Now, d inspection.Decision) inspection.Decisi
 	}
 	r.counts[tellingOf(&d)]++
 	if len(r.kept) == decisionsMost {
-		r.kept = slices.Delete(r.kept, 0, decisionsMost/10)
+		r.forget(decisionsMost / 10)
 	}
 	r.kept = append(r.kept, d)
 	return d
+}
+
+// forget drops the oldest decisions, first those that are about no transaction: a
+// listener on the edge between two verdicts makes many.
+func (r *register) forget(count int) {
+	for _, all := range []bool{false, true} {
+		r.kept = slices.DeleteFunc(r.kept, func(d inspection.Decision) bool {
+			drop := count > 0 && (all || d.Transaction == "")
+			if drop {
+				count--
+			}
+			return drop
+		})
+	}
 }
 
 // end counts a transaction that ended.
