@@ -39,7 +39,7 @@ func TestKernelLoopAgent(t *testing.T) {
 	file := filepath.Join(dir, "policy.yaml")
 	args := []string{
 		"--mode", "enforce", "--policy", file, "--state-dir", filepath.Join(dir, "journal"), "--lock-file", filepath.Join(dir, "lock"),
-		"--step", "100ms", "--cpu-budget", "100",
+		"--step", "100ms",
 	}
 	refused := lab.GoAgent(t, append([]string{"--web.listen-address", "127.0.0.1:0", "--socket", ""}, args...)...)
 	if code := refused.Wait(); code != 1 || !strings.Contains(refused.Stderr.String(), "without a policy that sets bounds nothing is changed") {
