@@ -109,6 +109,19 @@ func (c *agentClient) history(ctx context.Context, id listenerID) (*inspection.H
 	return h, nil
 }
 
+// decisions returns what an agent that enforces has decided.
+func (c *agentClient) decisions(ctx context.Context) ([]inspection.Decision, error) {
+	d := &inspection.Decisions{}
+	if err := c.get(ctx, d, "api", "v1", "decisions"); err != nil {
+		return nil, err
+	}
+	if err := c.checkKind(d.APIVersion, d.Kind, inspection.KindDecisions); err != nil {
+		return nil, err
+	}
+	makePrintable(d)
+	return d.Decisions, nil
+}
+
 // checkKind refuses what is not what was asked for.
 func (c *agentClient) checkKind(version, kind, want string) error {
 	if version == inspection.APIVersion && kind == want {

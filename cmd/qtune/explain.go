@@ -122,21 +122,16 @@ func (o *explainOptions) explainTransaction(ctx context.Context, id string) erro
 
 // decisions returns what the agent of this host decided about a transaction, nothing
 // when it does not answer.
-func (o *explainOptions) decisions(ctx context.Context, tx string) (all []inspection.Decision) {
+func (o *explainOptions) decisions(ctx context.Context, tx string) []inspection.Decision {
 	client, err := newAgentClient(unixScheme + agentSocket)
 	if err != nil || !o.usual() {
 		return nil
 	}
-	in, err := client.inspection(ctx)
-	if err != nil || in.Agent == nil || in.Agent.Tuning == nil {
+	all, err := client.decisions(ctx)
+	if err != nil {
 		return nil
 	}
-	for _, d := range in.Agent.Tuning.Decisions {
-		if d.Transaction == tx {
-			all = append(all, d)
-		}
-	}
-	return all
+	return inspection.DecisionsOf(all, tx)
 }
 
 // explainCode explains a finding.
