@@ -67,14 +67,16 @@ type Collector struct {
 	queues     Queues
 	known      map[tcpq.NetnsID][]Known // listeners that were looked up
 	counters   counterParser
-	ownersTook time.Duration     // on looking for owners, in the last pass that did
-	synSpent   time.Duration     // on counting SYN queues, less what time has given back
-	synSince   time.Time         // when it last did
-	strays     []*host.Namespace // met only as descriptors, while owners were looked for
-	searched   map[int]bool      // processes whose descriptors were looked into
-	unfound    map[uint64]again  // listeners whose owner was not found, by cookie
-	listed     bool              // the processes were, since owners were last looked for
-	patients   map[int]*patient  // by pid
+	lines      map[tcpq.NetnsID]string // of TCP in snmp
+	ownersTook time.Duration           // on looking for owners, in the last pass that did
+	synSpent   time.Duration           // on counting SYN queues, less what time has given back
+	synSince   time.Time               // when it last did
+	found      []*host.Namespace       // by the last search
+	strays     []*host.Namespace       // met only as descriptors, while owners were looked for
+	searched   map[int]bool            // processes whose descriptors were looked into
+	unfound    map[uint64]again        // listeners whose owner was not found, by cookie
+	listed     bool                    // the processes were, since owners were last looked for
+	patients   map[int]*patient        // by pid
 }
 
 // New returns a Collector of h.
@@ -105,7 +107,9 @@ func (c *Collector) Find(ctx context.Context) (host.Found, error) {
 	if err != nil {
 		return found, fmt.Errorf("find network namespaces: %w", err)
 	}
+	found.Recall(c.found)
 	found.Namespaces = c.withStrays(found.Namespaces)
+	c.found = found.Namespaces
 	c.listed = found.Processes != nil
 	return found, nil
 }
@@ -137,6 +141,7 @@ func (c *Collector) newPass(found host.Found, prev *tcpq.Snapshot, work Work) (*
 		began:     time.Now(),
 		work:      work,
 		kept:      map[tcpq.NetnsID][]Known{},
+		lines:     map[tcpq.NetnsID]string{},
 		snapshot: &tcpq.Snapshot{
 			Time: info.Time, Hostname: info.Name, Kernel: info.Kernel,
 			Coverage: found.Coverage,

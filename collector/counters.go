@@ -14,26 +14,36 @@ import (
 	"github.com/qtune/qtune/tcpq"
 )
 
-// counterFiles are the files the counter table is read from.
+// counterFiles are the files the counter table is read from. Snmp comes before
+// Netstat: what moves in between moves again a line of the next Snmp.
 var counterFiles = []struct {
 	name     host.File
 	optional bool // absent where the feature is not in use
 	hostOnly bool // counts for the whole host
+	traffic  bool // stands still while no segment comes or goes
 	parse    func(*counterParser, []byte, *tcpq.Counters) error
 }{
-	{name: host.Netstat, parse: (*counterParser).parseTable},
 	{name: host.Snmp, parse: (*counterParser).parseTable},
+	{name: host.Netstat, traffic: true, parse: (*counterParser).parseTable},
 	{name: host.Conntrack, optional: true, parse: parseConntrack},
 	{name: host.Softnet, hostOnly: true, parse: parseSoftnet},
 }
 
 // readCounters reads the files of the counter table.
 func (p *pass) readCounters(n *tcpq.Namespace, in host.Inside) {
+	still := false
 	for _, f := range counterFiles {
 		if f.hostOnly && !n.Host {
 			continue
 		}
+		if f.traffic && still {
+			keepGroup(&n.Counters, &p.before[n.ID].Counters, "TcpExt")
+			continue
+		}
 		content, err := in.Read(f.name)
+		if f.name == host.Snmp {
+			still = p.standsStill(n.ID, content)
+		}
 		if err == nil {
 			err = f.parse(&p.collector.counters, content, &n.Counters)
 		}
@@ -41,6 +51,45 @@ func (p *pass) readCounters(n *tcpq.Namespace, in host.Inside) {
 			p.fail(n, "counters", fmt.Errorf("%s: %w", f.name, err))
 		}
 	}
+}
+
+// standsStill reports whether no segment came or went in a namespace since the pass
+// before: its line of TCP in snmp is the same, which counts them all. Then netstat,
+// which takes the kernel half of the time of all files, has nothing new, but for a
+// listener that closed ([tcpq.TCPMigrateReqFailure]) or memory that others use up
+// ([tcpq.TCPMemoryPressures]): the next segment or dump tells that.
+func (p *pass) standsStill(id tcpq.NetnsID, snmp []byte) bool {
+	line, was := tcpLine(snmp), p.collector.lines[id]
+	if string(line) != was {
+		p.lines[id] = string(line)
+		return false
+	}
+	p.lines[id] = was
+	before := p.before[id]
+	if was == "" || before == nil || p.does(Dump) {
+		return false
+	}
+	_, ok := before.Counters.Get(tcpq.ListenDrops)
+	return ok
+}
+
+// keepGroup sets the counters of a group as they were before.
+func keepGroup(into, before *tcpq.Counters, group string) {
+	for c := range tcpq.Counter(tcpq.NumCounters) {
+		if value, ok := before.Get(c); ok && c.Info().Group == group {
+			into.Set(c, value)
+		}
+	}
+}
+
+// tcpLine returns the counts of TCP in snmp, nil where there are none.
+func tcpLine(snmp []byte) []byte {
+	at := bytes.LastIndex(snmp, []byte("\nTcp: "))
+	if at < 0 {
+		return nil
+	}
+	line, _, _ := bytes.Cut(snmp[at+1:], []byte{'\n'})
+	return line
 }
 
 // A counterParser reads netstat and snmp. The header lines are the same in
@@ -131,11 +180,12 @@ func readColumns(b []byte, wanted []column, into *tcpq.Counters) error {
 // then a line of hexadecimal numbers for each CPU.
 func parseConntrack(_ *counterParser, b []byte, into *tcpq.Counters) error {
 	names, b, _ := bytes.Cut(b, []byte{'\n'})
-	at := -1
-	for i, name := range bytes.Fields(names) {
+	at, i := -1, 0
+	for name := range bytes.FieldsSeq(names) {
 		if string(name) == "drop" {
 			at = i
 		}
+		i++
 	}
 	if at < 0 {
 		return fmt.Errorf("no column %q", "drop")
@@ -152,15 +202,21 @@ func parseSoftnet(_ *counterParser, b []byte, into *tcpq.Counters) error {
 func sumHex(b []byte, at int, c tcpq.Counter, into *tcpq.Counters) error {
 	var sum uint64
 	for line := range bytes.Lines(b) {
-		fields := bytes.Fields(line)
-		if len(fields) <= at {
-			return fmt.Errorf("%d columns, need %d", len(fields), at+1)
+		i := 0
+		for field := range bytes.FieldsSeq(line) {
+			if i++; i <= at {
+				continue
+			}
+			n, err := strconv.ParseUint(string(field), 16, 64)
+			if err != nil {
+				return fmt.Errorf("%.40q is not a hexadecimal count", field)
+			}
+			sum += n
+			break
 		}
-		n, err := strconv.ParseUint(string(fields[at]), 16, 64)
-		if err != nil {
-			return fmt.Errorf("%.40q is not a hexadecimal count", fields[at])
+		if i <= at {
+			return fmt.Errorf("%d columns, need %d", i, at+1)
 		}
-		sum += n
 	}
 	into.Set(c, sum)
 	return nil

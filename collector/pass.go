@@ -31,6 +31,7 @@ type pass struct {
 	hostSys *tcpq.Sysctls   // the host's values, for namespaces that have none of their own
 	known   map[uint64]bool // inodes of the namespaces visited
 	kept    map[tcpq.NetnsID][]Known
+	lines   map[tcpq.NetnsID]string
 }
 
 // run visits the namespaces and reads what changes.
@@ -123,7 +124,7 @@ func (p *pass) finish() *tcpq.Snapshot {
 	s := p.snapshot
 	p.fillHostWide()
 	p.readVitals()
-	p.collector.known = p.kept
+	p.collector.known, p.collector.lines = p.kept, p.lines
 	s.Errors = joinErrors(s.Errors)
 	p.collector.opts.Log.Debug("read the host", "namespaces", len(s.Namespaces), "work", int(p.work),
 		"syn_walked", s.Coverage.SynWalked, "errors", len(s.Errors), "took", time.Since(p.began))

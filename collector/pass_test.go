@@ -155,7 +155,7 @@ func TestReadErrors(t *testing.T) {
 		{"a file of garbage", func(n *fakeNetns) { n.files[host.Snmp] = "garbage" }, []tcpq.Error{{Netns: 100, Stage: "counters", Message: `snmp: line "garbage" is not followed by its values`}}},
 		{"all files", func(n *fakeNetns) {
 			n.fileErr = map[host.File]error{host.Netstat: boom, host.Snmp: boom, host.Conntrack: boom, host.Softnet: boom}
-		}, []tcpq.Error{{Netns: 100, Stage: "counters", Message: "netstat: boom"}, {Netns: 100, Stage: "counters", Message: "snmp: boom"}, {Netns: 100, Stage: "counters", Message: "stat/nf_conntrack: boom"}, {Netns: 100, Stage: "counters", Message: "softnet_stat: boom"}}},
+		}, []tcpq.Error{{Netns: 100, Stage: "counters", Message: "snmp: boom"}, {Netns: 100, Stage: "counters", Message: "netstat: boom"}, {Netns: 100, Stage: "counters", Message: "stat/nf_conntrack: boom"}, {Netns: 100, Stage: "counters", Message: "softnet_stat: boom"}}},
 		{"no connection tracking is ordinary", func(n *fakeNetns) { delete(n.files, host.Conntrack) }, nil},
 		{"no netstat is not", func(n *fakeNetns) { delete(n.files, host.Netstat) }, []tcpq.Error{{Netns: 100, Stage: "counters", Message: "netstat: not there"}}},
 		{"a sysctl this kernel lacks is ordinary", func(n *fakeNetns) { delete(n.sysctls, tcpq.TCPSyncookies) }, nil},

@@ -41,8 +41,9 @@ func (n *fakeNetns) enter() {
 	n.host, n.attempts = &fakeHost{inside: n}, map[host.DumpName]int{}
 }
 
-// counted writes the counters of a namespace anew.
+// counted writes the counters of a namespace anew: each is a segment that came.
 func (n *fakeNetns) counted(overflows, drops, full int) {
+	n.files[host.Snmp] = fmt.Sprintf("Tcp: PassiveOpens InSegs\nTcp: 9 %d\n", overflows+drops+full)
 	n.files[host.Netstat] = fmt.Sprintf("TcpExt: ListenOverflows ListenDrops TCPReqQFullDrop\nTcpExt: %d %d %d\n", overflows, drops, full)
 }
 
@@ -99,6 +100,46 @@ func TestPassAsksForLittle(t *testing.T) {
 				t.Error("the Snapshot before was changed")
 			}
 		})
+	}
+}
+
+// TestPassReadsNetstat proves that a pass reads netstat only where a segment came or
+// went, and otherwise has what it knew.
+func TestPassReadsNetstat(t *testing.T) {
+	tests := []struct {
+		name  string
+		work  Work
+		drops string // in netstat, "" when it cannot be read at first
+		snmp  string // then
+		want  uint64
+	}{
+		{"no segment came", 0, "5", "Tcp: InSegs\nTcp: 7\n", 5},
+		{"a segment came", 0, "5", "Tcp: InSegs\nTcp: 8\n", 6},
+		{"another protocol's packet came", 0, "5", "Tcp: InSegs\nTcp: 7\nUdp: InDatagrams\nUdp: 8\n", 5},
+		{"a dump is made", Dump, "5", "Tcp: InSegs\nTcp: 7\n", 6},
+		{"netstat is not known yet", 0, "", "Tcp: InSegs\nTcp: 7\n", 6},
+		{"snmp does not count segments", 0, "5", "Udp: InDatagrams\nUdp: 8\n", 6},
+	}
+	for _, tt := range tests {
+		n, _ := answering(inetdiag.Socket{Inode: 11, Port: 80})
+		netstat := func(drops string) { n.files[host.Netstat] = "TcpExt: ListenDrops\nTcpExt: " + drops + "\n" }
+		netstat(tt.drops)
+		n.files[host.Snmp] = "Tcp: InSegs\nTcp: 7\n"
+		h := alone(n)
+		c := New(h, Options{Syn: SynNever})
+		first, err := c.Snapshot(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		netstat("6")
+		n.files[host.Snmp] = tt.snmp
+		second, err := c.Pass(t.Context(), h.found, first, tt.work)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := second.Namespaces[0].Counters.Get(tcpq.ListenDrops); got != tt.want || !ok {
+			t.Errorf("%s: ListenDrops = %d, %t, want %d", tt.name, got, ok, tt.want)
+		}
 	}
 }
 
@@ -178,6 +219,28 @@ func TestQueuesOfABrokenDump(t *testing.T) {
 }
 
 // TestLookupsPay proves when a dump is cheaper.
+func TestIndexAfter(t *testing.T) {
+	known := []Known{{Cookie: 10}, {Cookie: 20}, {Cookie: 30}}
+	for round, order := range [][]uint64{{20, 10, 30}, {20, 10, 30}, {30, 10, 99, 20}} {
+		last := -1
+		for _, cookie := range order {
+			at, ok := indexAfter(known, last, cookie)
+			if want := cookie != 99; ok != want || ok && known[at].Cookie != cookie {
+				t.Errorf("dump %d: indexAfter(%d, %d) = %d, %t, want %t", round, last, cookie, at, ok, want)
+			}
+			if ok {
+				last = at
+			}
+		}
+	}
+	if known[2].next != 0 || known[0].next != 1 {
+		t.Errorf("known = %+v, want the order of the last dump noted", known)
+	}
+	if at, ok := indexAfter(known[:1], 0, 20); ok {
+		t.Errorf("indexAfter of one that has gone = %d, want none", at)
+	}
+}
+
 func TestLookupsPay(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -325,9 +388,9 @@ func TestNothingPilesUp(t *testing.T) {
 			}
 		}
 	}
-	if len(c.known) > 1 || len(c.unfound) > 1 || len(c.searched) > 1 || len(c.patients) > 1 || len(c.strays) > 0 {
-		t.Errorf("kept %d namespaces, %d unfound, %d searched, %d patients, %d strays, want at most one each and no stray",
-			len(c.known), len(c.unfound), len(c.searched), len(c.patients), len(c.strays))
+	if len(c.known) > 1 || len(c.lines) > 1 || len(c.found) > 1 || len(c.unfound) > 1 || len(c.searched) > 1 || len(c.patients) > 1 || len(c.strays) > 0 {
+		t.Errorf("kept %d namespaces, %d of snmp, %d found, %d unfound, %d searched, %d patients, %d strays, want at most one each and no stray",
+			len(c.known), len(c.lines), len(c.found), len(c.unfound), len(c.searched), len(c.patients), len(c.strays))
 	}
 }
 

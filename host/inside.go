@@ -28,13 +28,14 @@ type inside struct {
 	sysctls sysctlDirs
 }
 
-// arrive opens the socket of a visit, which says whether this is ns.
-func (in *inside) arrive(ns *Namespace) error {
+// arrive opens the socket of a visit. Its cookie says whether this is ns: it must be
+// the one wanted, unless that is 0.
+func (in *inside) arrive(ns *Namespace, want uint64) error {
 	if err := in.diag.dial(); err != nil {
 		return err
 	}
 	cookie := in.diag.Netns()
-	if ns.Cookie != 0 && cookie != ns.Cookie {
+	if want != 0 && cookie != want {
 		in.diag.Close()
 		return fmt.Errorf("net:[%d] is another namespace now: %w", ns.Inode, ErrGone)
 	}

@@ -5,6 +5,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -25,7 +26,26 @@ type Namespace struct {
 
 	own   bool // this process's: nothing to enter
 	doors []door
+
+	before uint64 // the cookie of the one that had this number at an earlier search
 }
+
+// Recall takes over from namespaces that were visited what makes the way into the
+// same ones shorter.
+func (f *Found) Recall(visited []*Namespace) {
+	cookies := make(map[uint64]uint64, len(visited))
+	for _, ns := range visited {
+		cookies[ns.Inode] = ns.known()
+	}
+	for _, ns := range f.Namespaces {
+		ns.before = cookies[ns.Inode]
+	}
+}
+
+// known returns the cookie of ns, or the one that it has if it is the namespace
+// that had its number before. No cookie is given twice, and a namespace has one
+// number all its life: who arrives where this cookie is has arrived in ns.
+func (ns *Namespace) known() uint64 { return cmp.Or(ns.Cookie, ns.before) }
 
 // maxDoors is how many ways into a namespace are remembered: processes end.
 const maxDoors = 4

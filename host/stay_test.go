@@ -134,6 +134,53 @@ func TestKernelVisitOfASuccessor(t *testing.T) {
 	}
 }
 
+// TestKernelRecall proves that a namespace which is found again is entered through its
+// process at once, but not when another had its number before.
+func TestKernelRecall(t *testing.T) {
+	l := liveHost(t)
+	first := lived(t, l)
+	see := func(ns *Namespace) (err error) {
+		if e := l.Visit(t.Context(), []*Namespace{ns}, func(_ *Namespace, _ Inside, e error) { err = e }); e != nil {
+			t.Error(e)
+		}
+		return err
+	}
+	if err := see(first); err != nil {
+		t.Fatal(err)
+	}
+	if first.Cookie == 0 {
+		t.Skip("this kernel gives namespaces no cookies")
+	}
+	tests := []struct {
+		name    string
+		visited []*Namespace
+		file    bool // the way by its file is open, too
+		want    error
+	}{
+		{"it was never visited", nil, false, ErrGone},
+		{"it was visited", []*Namespace{first}, false, nil},
+		{"another had its number", []*Namespace{{Inode: first.Inode, Cookie: first.Cookie + 1}}, false, ErrGone},
+		{"another had its number, and its file leads there", []*Namespace{{Inode: first.Inode, Cookie: first.Cookie + 1}}, true, nil},
+		{"another number was visited", []*Namespace{{Inode: first.Inode + 1, Cookie: first.Cookie}}, false, ErrGone},
+		{"it was found twice without a visit", []*Namespace{{Inode: first.Inode, before: first.Cookie}}, false, nil},
+	}
+	for _, tt := range tests {
+		found, err := l.Namespaces(t.Context(), Search{PID: first.PID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found.Recall(tt.visited)
+		ns := found.Namespaces[0]
+		if !tt.file {
+			ns.doors = nil
+		}
+		err = see(ns)
+		if !errors.Is(err, tt.want) || err == nil && ns.Cookie != first.Cookie {
+			t.Errorf("%s: visit = %v, then cookie %x, want %v, %x", tt.name, err, ns.Cookie, tt.want, first.Cookie)
+		}
+	}
+}
+
 // TestStayReturnsTheError proves that what f returns comes back.
 func TestStayReturnsTheError(t *testing.T) {
 	want := errors.New("enough")

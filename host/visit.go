@@ -62,20 +62,20 @@ func (v *Visitor) Visit(ctx context.Context, all []*Namespace, look func(*Namesp
 
 // arrive enters ns and opens a socket there.
 func (v *Visitor) arrive(ns *Namespace) error {
-	if v.follow(ns) == nil && v.inside.arrive(ns) == nil {
+	if v.follow(ns) == nil && v.inside.arrive(ns, ns.known()) == nil {
 		return nil
 	}
 	if err := v.enter(ns); err != nil {
 		return err
 	}
-	return v.inside.arrive(ns)
+	return v.inside.arrive(ns, ns.Cookie)
 }
 
 // follow moves the thread to where a process is that was in ns when it was found.
 // It takes 10 us where enter takes 24 [measured on 6.18, busy], but whether it led
 // to ns only the cookie tells.
 func (v *Visitor) follow(ns *Namespace) error {
-	if ns.own || ns.Cookie == 0 || ns.PID == 0 {
+	if ns.own || ns.known() == 0 || ns.PID == 0 {
 		return ErrAbsent
 	}
 	pidfd, err := unix.PidfdOpen(ns.PID, 0)
