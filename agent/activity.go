@@ -57,8 +57,8 @@ func (a *activity) rest() {
 	}
 }
 
-// together is how much all activities may take of a CPU, by the share of each. A
-// usual host needs a half of one share.
+// together is how much all activities may take of a CPU, by the share of each. With
+// what serving costs that is at most two shares.
 const together = 1.5
 
 // A budget is what activities may take of a CPU together. When they would take
@@ -71,12 +71,15 @@ type budget struct {
 }
 
 // take notes how much of a CPU an activity takes by its own gap, and returns by what
-// that is to be multiplied.
+// that is to be multiplied. What is dear once does not put off the others much.
 func (b *budget) take(a *activity, load float64) (stretch float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.loads == nil {
 		b.loads = map[*activity]float64{}
+	}
+	if before := b.loads[a]; before > 0 && load > 0 {
+		load = (before + load) / 2
 	}
 	b.loads[a] = load
 	sum := 0.0
