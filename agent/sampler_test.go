@@ -80,6 +80,44 @@ func TestWatched(t *testing.T) {
 
 // TestFollow proves that what samples showed stays with its listener, whoever comes
 // and goes around it, and with nobody else.
+func TestQuiet(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(n *tcpq.Namespace) // in every step
+		want   bool                    // quiet
+	}{
+		{"nobody connects", func(*tcpq.Namespace) {}, true},
+		{"segments of connections that are open come", func(n *tcpq.Namespace) { n.Counters.Set(tcpq.OutRsts, n.Counters.Value(tcpq.OutRsts)+1) }, true},
+		{"somebody connects", func(n *tcpq.Namespace) { n.Counters.Set(tcpq.PassiveOpens, n.Counters.Value(tcpq.PassiveOpens)+1) }, false},
+		{"somebody is refused", func(n *tcpq.Namespace) { n.Counters.Set(tcpq.ListenDrops, n.Counters.Value(tcpq.ListenDrops)+1) }, false},
+		{"somebody waits", func(n *tcpq.Namespace) { n.Listeners[1].Accept.Len = 1 }, false},
+		{"the counters cannot be read", func(n *tcpq.Namespace) { n.Counters = tcpq.Counters{} }, false},
+	}
+	for _, tt := range tests {
+		s := NewSampler(nil, time.Second, 100, 0.01)
+		found, snap, in := crowd(2)
+		n := &snap.Namespaces[0]
+		n.Counters.Set(tcpq.PassiveOpens, 7)
+		n.Counters.Set(tcpq.ListenDrops, 7)
+		for range quietAfter {
+			s.Follow(found, snap, in)
+			if len(s.places[0].lively()) != 2 {
+				t.Errorf("%s: it is not sampled from the beginning", tt.name)
+			}
+			tt.change(n)
+		}
+		s.Follow(found, snap, in)
+		if got := len(s.places[0].lively()) == 0; got != tt.want {
+			t.Errorf("%s: quiet = %t, want %t", tt.name, got, tt.want)
+		}
+		n.Counters.Set(tcpq.PassiveOpens, 1000)
+		s.Follow(found, snap, in)
+		if len(s.places[0].lively()) != 2 {
+			t.Errorf("%s: when the next one connected it is not sampled again", tt.name)
+		}
+	}
+}
+
 func TestFollow(t *testing.T) {
 	s := NewSampler(nil, time.Second, 100, 0.01)
 	found, snap, in := crowd(3, 2)
