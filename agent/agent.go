@@ -135,11 +135,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.started = time.Now()
 	var sampling sync.WaitGroup
 	defer sampling.Wait()
-	sampling.Go(func() {
-		if err := a.sampler.Run(ctx); err != nil && ctx.Err() == nil {
-			a.opts.Log.Error("sampling ended", "error", err)
-		}
-	})
+	sampling.Go(func() { a.sample(ctx) })
 	if a.enforcer != nil {
 		a.enforcer.start(ctx)
 		defer a.enforcer.stop()
@@ -183,6 +179,22 @@ func (a *Agent) Run(ctx context.Context) error {
 			systemd.isReady()
 		}
 		next.Reset(time.Until(a.step.due))
+	}
+}
+
+// sample samples until ctx ends. When it fails it begins anew, on another thread.
+func (a *Agent) sample(ctx context.Context) {
+	for {
+		err := a.sampler.Run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		a.opts.Log.Error("sampling", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(a.opts.Step):
+		}
 	}
 }
 
