@@ -59,10 +59,11 @@ minutes, judge them, and serve what is known:
   /api/v1/inspection   what inspect -o json prints
   /-/healthy /-/ready  for whoever looks after it
 
-Queues are looked at once a second, those that fill or lost something up to
---max-sample-hz times. Every activity has a budget of CPU time: on a large host it
-is done less often. Mode observe tells lengths, limits and losses; mode advise
-also what is wrong and what to do. Neither changes anything on the host.
+Queues are looked at once a second where somebody connects, those that fill or lost
+something up to --max-sample-hz times. Every activity has a budget of CPU time, and
+all have one together: on a large host they are done less often. Mode observe tells
+lengths, limits and losses; mode advise also what is wrong and what to do. Neither
+changes anything on the host.
 
 Mode enforce also does it, within the bounds of the policy file and only where that
 allows it: a listener that loses connections in bursts and works them off gets a
@@ -97,7 +98,7 @@ again.`,
 	f.StringVar(&o.Socket, "socket", agentSocket, "unix socket for inspect and top of this host; empty for none")
 	f.DurationVar(&o.Step, "step", agent.DefaultStep, "time between two looks at counters and findings; listeners are looked for every 3, sysctls every 6, the window is 120 of them")
 	f.IntVar(&o.MaxSampleHz, "max-sample-hz", 100, "how often in a second a queue that fills is looked at, at most")
-	f.Float64Var(&o.CPUBudget, "cpu-budget", 1, "per cent of a CPU that each activity may take")
+	f.Float64Var(&o.CPUBudget, "cpu-budget", 1, "per cent of a CPU that each activity may take; all together one and a half times as much")
 	f.DurationVar(&o.PeakWindow, "peak-window", time.Minute, "over which the peak of a queue is kept")
 	f.StringVar(&o.Syn, "syn", "auto", "count SYN queues: auto (where counters ask for it), all or never")
 	f.StringVar((*string)(&o.Exporter.Series), "series", string(exporter.SeriesAll), "all, or active: of listeners with loss, a queue over a quarter full or a finding within the last hour")
