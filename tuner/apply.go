@@ -35,7 +35,7 @@ func (t *Tuner) Apply(ctx context.Context, now Now, p *Plan, o ApplyOptions) (*T
 	if err != nil {
 		return nil, err
 	}
-	s, err := t.begin()
+	s, err := t.begin(ctx, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 // Confirm keeps what a trial changed, if all of it is still as the trial left it.
 // One that is confirmed already stays so.
 func (t *Tuner) Confirm(ctx context.Context, now Now, id string) (*Transaction, error) {
-	s, err := t.begin()
+	s, err := t.begin(ctx, t.opts.Patience)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ package tuner
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -300,6 +301,29 @@ func TestLock(t *testing.T) {
 	l, err = take(path)
 	if err != nil {
 		t.Fatalf("take after release = %v", err)
+	}
+	l.release()
+}
+
+// TestLockWaits proves that who waits gets the lock when it is given back, and hears
+// who has it when it is not.
+func TestLockWaits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	l, err := take(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := await(t.Context(), path, lockEvery); !errors.Is(err, ErrBusy) || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("await = %v, want %v", err, ErrBusy)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := await(stopped, path, time.Hour); !errors.Is(err, ErrBusy) {
+		t.Errorf("await, interrupted = %v, want %v", err, ErrBusy)
+	}
+	time.AfterFunc(3*lockEvery, l.release)
+	if l, err = await(t.Context(), path, time.Hour); err != nil {
+		t.Fatalf("await = %v", err)
 	}
 	l.release()
 }

@@ -6,12 +6,14 @@ package tuner
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,6 +44,30 @@ func take(path string) (*lock, error) {
 		return nil, fmt.Errorf("write who holds %s: %w", path, err)
 	}
 	return l, nil
+}
+
+// lockEvery is how often who waits tries again.
+const lockEvery = 20 * time.Millisecond
+
+// await takes the lock, and waits so long at most when another has it.
+func await(ctx context.Context, path string, patience time.Duration) (*lock, error) {
+	l, err := take(path)
+	if patience == 0 || !errors.Is(err, ErrBusy) {
+		return l, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(lockEvery)
+	defer tick.Stop()
+	for errors.Is(err, ErrBusy) {
+		select {
+		case <-tick.C:
+			l, err = take(path)
+		case <-ctx.Done():
+			return nil, err // says who has it
+		}
+	}
+	return l, err
 }
 
 // flock makes the system call until no signal interrupts it.

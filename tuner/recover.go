@@ -14,7 +14,7 @@ import (
 // theirs any more; with orphaned all of them. It returns those whose record it
 // changed. A trial that goes on is not among them.
 func (t *Tuner) Recover(ctx context.Context, now Now, orphaned bool) ([]*Transaction, error) {
-	s, err := t.begin()
+	s, err := t.begin(ctx, t.opts.Patience)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ const (
 // Rollback undoes a transaction, a confirmed one too. A value that is not ours any
 // more is left, and all others are undone: [ErrConflict].
 func (t *Tuner) Rollback(ctx context.Context, now Now, id, reason string) (*Transaction, error) {
-	s, err := t.begin()
+	s, err := t.begin(ctx, t.opts.Patience)
 	if err != nil {
 		return nil, err
 	}

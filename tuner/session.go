@@ -5,6 +5,7 @@
 package tuner
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -23,9 +24,9 @@ func (t *Tuner) journal() *journal {
 	return &journal{dir: filepath.Join(t.opts.Dir, "journal"), at: t.at}
 }
 
-// begin takes the lock and reads the journal.
-func (t *Tuner) begin() (*session, error) {
-	l, err := take(t.opts.Lock)
+// begin takes the lock, for which it waits so long at most, and reads the journal.
+func (t *Tuner) begin(ctx context.Context, patience time.Duration) (*session, error) {
+	l, err := await(ctx, t.opts.Lock, patience)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ package tuner
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/qtune/qtune/host"
 )
@@ -29,7 +30,12 @@ type Options struct {
 	Dir  string // of the journal: StateDir
 	Lock string // LockFile
 	Root string // under which the host's /etc and /proc are seen: "/"
-	Log  *slog.Logger
+
+	// Patience is how long what decides a transaction waits for the lock: who
+	// gave up would leave a trial in force. Apply does not wait.
+	Patience time.Duration
+
+	Log *slog.Logger
 }
 
 // A Tuner changes one host. Several may be at it, in one process or in many: the

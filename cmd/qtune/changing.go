@@ -6,6 +6,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -40,6 +41,10 @@ type hostTuner struct {
 
 func (t *hostTuner) now() (tuner.Now, error) { return tuner.Present(t.live) }
 
+// patience is how long a confirmation or an undoing waits for another qtune, which
+// holds the lock for the moment of a change.
+const patience = 10 * time.Second
+
 // tuner returns the tuner of this host.
 func (c *changing) tuner() (*hostTuner, error) {
 	if c.Global.Host != "" {
@@ -49,7 +54,7 @@ func (c *changing) tuner() (*hostTuner, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := tuner.New(live, tuner.Options{Dir: c.StateDir, Lock: c.LockFile, Root: c.Global.Rootfs, Log: c.Global.Log})
+	t := tuner.New(live, tuner.Options{Dir: c.StateDir, Lock: c.LockFile, Root: c.Global.Rootfs, Patience: patience, Log: c.Global.Log})
 	return &hostTuner{t, live}, nil
 }
 

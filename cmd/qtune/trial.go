@@ -38,10 +38,11 @@ func (t *trial) show(ctx context.Context) {
 
 // Why a trial ends without a yes.
 const (
-	byDeadline    = "deadline"
-	byNoAnswer    = "not kept"
-	byHangUp      = "hang-up"
-	byInterrupted = "interrupted"
+	byDeadline     = "deadline"
+	byNoAnswer     = "not kept"
+	byHangUp       = "hang-up"
+	byInterrupted  = "interrupted"
+	byNotConfirmed = "could not be confirmed"
 )
 
 // refresh is how often the effect is looked at while a person thinks.
@@ -129,7 +130,10 @@ func (t *trial) keep(ctx context.Context) error {
 		return err
 	}
 	tx, err := t.tuner.Confirm(context.WithoutCancel(ctx), now, t.tx.ID)
-	if err != nil {
+	switch {
+	case err != nil && (tx == nil || tx.State == tuner.Applied): // nobody would undo it
+		return errors.Join(err, t.undo(ctx, byNotConfirmed))
+	case err != nil:
 		return t.o.ended(tx, err)
 	}
 	t.o.say("Kept. qtune rollback %s undoes it.", tx.ID)
@@ -143,6 +147,9 @@ func (t *trial) undo(ctx context.Context, why string) error {
 		return err
 	}
 	tx, err := t.tuner.Rollback(context.WithoutCancel(ctx), now, t.tx.ID, why)
+	if tx == nil {
+		return fmt.Errorf("%s stays in force until qtune recover or qtune rollback undoes it: %w", t.tx.ID, err)
+	}
 	if err != nil {
 		return t.o.ended(tx, err)
 	}

@@ -7,9 +7,12 @@ package e2e
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/qtune/qtune/test/lab"
 )
@@ -97,6 +100,46 @@ func TestTrialEnds(t *testing.T) {
 			tt.end(tr)
 			tr.wait(tt.says)
 			tr.show("the trial")
+			if tt.kept {
+				tr.wants("2048", 2048)
+			} else {
+				tr.wants(somaxconn, 8)
+			}
+		})
+	}
+}
+
+// TestTrialEndsBehindAnother lets another qtune hold the lock when the deadline comes,
+// and when a yes does.
+func TestTrialEndsBehindAnother(t *testing.T) {
+	tests := []struct {
+		name string
+		more string
+		wait func(tr *trial, id string)
+		says string
+		kept bool
+	}{
+		{"the deadline undoes it when the lock is free", "--confirm-within 3s", func(tr *trial, id string) {
+			lab.Wait(t, "the trial to be over", func() bool { return strings.Contains(tr.qtune("explain", id), "over: it is being undone") })
+		}, "Undone (deadline)", false},
+		{"a yes keeps it when the lock is free", "", func(tr *trial, _ string) { tr.keys("y", "Enter") }, "ended 0", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTrial(t, tt.more)
+			id := strings.Fields(strings.Split(tr.qtune("history"), "\n")[1])[0]
+			lock, err := os.Open(strings.Fields(tr.flags)[3])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+				t.Fatal(err)
+			}
+			tt.wait(tr, id)
+			if err := lock.Close(); err != nil {
+				t.Fatal(err)
+			}
+			tr.wait(tt.says)
 			if tt.kept {
 				tr.wants("2048", 2048)
 			} else {
