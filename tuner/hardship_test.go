@@ -133,6 +133,26 @@ func TestKernelConfirmOnFullDisk(t *testing.T) {
 	wantState(t, tn, all[0], RolledBack)
 }
 
+// TestKernelFullRollback proves that a confirmed transaction whose undoing could not
+// be written down is as it was, and says so.
+func TestKernelFullRollback(t *testing.T) {
+	b := newBox(t)
+	o := testOptions(t)
+	o.Dir = smallDir(t)
+	tn := newTuner(t, o)
+	steps := b.three()
+	tx, err := tn.Apply(t.Context(), at(0), planOf(steps...), ApplyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, o.Dir)
+	if tx, err = tn.Rollback(t.Context(), at(1), tx.ID, "operator"); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("Rollback = %v, want %v", err, unix.ENOSPC)
+	}
+	wantState(t, tn, tx, Confirmed)
+	b.want("not undone,", steps, 1024, 512, 1024)
+}
+
 // TestKernelConcurrent proves that of twenty that apply at once one does, and that
 // the others say why not.
 func TestKernelConcurrent(t *testing.T) {

@@ -49,8 +49,10 @@ func (t *Tuner) rollback(ctx context.Context, now Now, s *session, tx *Transacti
 			return fmt.Errorf("%w: %s: end that first", ErrOpen, describe(open))
 		}
 		// From here on it is open: who is stopped leaves it to be undone.
+		before := *tx
 		tx.State, tx.Reason, tx.Closed = Prepared, reason, time.Time{}
 		if err := s.journal.write(tx); err != nil {
+			*tx = before
 			return fmt.Errorf("nothing was changed: %w", err)
 		}
 	}
