@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/qtune/qtune/sysctl"
 )
@@ -126,6 +127,44 @@ func TestBadRecords(t *testing.T) {
 			}
 			if all, err := tn.Recover(t.Context(), at(0), true); len(all) != 0 || err != nil {
 				t.Errorf("Recover = %d, %v, want that it is reported once", len(all), err)
+			}
+		})
+	}
+}
+
+// TestJournalNoFile proves that what is no file in the journal's folder is set aside
+// like any record that cannot be read, and keeps nobody from the others.
+func TestJournalNoFile(t *testing.T) {
+	tests := []struct {
+		name string
+		make func(path string) error
+	}{
+		{"a folder", func(path string) error { return os.Mkdir(path, 0o700) }},
+		{"a link to a file", func(path string) error { return os.Symlink("/etc/hostname", path) }},
+		{"a pipe that nobody writes to", func(path string) error { return unix.Mkfifo(path, 0o600) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tn := &Tuner{kernel: newFakeWorld().k, opts: testOptions(t)}
+			j := tn.journal()
+			if err := j.prepare(); err != nil {
+				t.Fatal(err)
+			}
+			if err := j.write(keptTransaction()); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(j.dir, "01JDHV5B000000000000000000.json")
+			if err := tt.make(path); err != nil {
+				t.Fatal(err)
+			}
+			if all, err := tn.History(); len(all) != 1 || err == nil {
+				t.Errorf("History = %d transactions, %v, want 1 and an error", len(all), err)
+			}
+			if _, err := tn.Recover(t.Context(), at(0), false); !errors.Is(err, ErrIncomplete) {
+				t.Errorf("Recover = %v, want %v", err, ErrIncomplete)
+			}
+			if _, err := os.Lstat(path + badSuffix); err != nil {
+				t.Errorf("it was not set aside: %v", err)
 			}
 		})
 	}

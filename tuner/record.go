@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -109,11 +110,17 @@ func (tx *Transaction) validate() error {
 // readRecord reads a file of the journal.
 func readRecord(path string) (*Transaction, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ELOOP) { // a symbolic link
+		return nil, fmt.Errorf("%w: %w", errBadRecord, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxRecord+1))
+	if errors.Is(err, unix.EISDIR) {
+		return nil, fmt.Errorf("%w: %w", errBadRecord, err)
+	}
 	if err != nil {
 		return nil, err
 	}
