@@ -113,7 +113,7 @@ func (p *planning) whyNothing(in *inspection.Inspection) string {
 	case p.PolicyFile != "":
 		return "Everything is at least what the policy wants."
 	case p.explicit():
-		return "Everything is as it was asked for."
+		return "Everything is as it was asked for, or larger."
 	case in.Window.Source == inspection.SourceNone:
 		return "No finding asks for a change. One snapshot tells no rates, and so finds little."
 	case in.Window.Source == inspection.SourceAgent:
