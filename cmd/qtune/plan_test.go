@@ -185,6 +185,8 @@ func TestWishes(t *testing.T) {
 			{Netns: 1, Address: "0.0.0.0", Family: "ipv4", Port: 80},
 			{Netns: 2, Address: "0.0.0.0", Family: "ipv4", Port: 80},
 			{Netns: 2, Address: "::", Family: "ipv6", Port: 443},
+			{Netns: 2, Address: "127.0.0.1", Family: "ipv4", Device: "lo", Port: 8084},
+			{Netns: 2, Address: "::", Family: "ipv6", Device: "eth0", Port: 443},
 		},
 	}
 	tests := []struct {
@@ -201,6 +203,9 @@ func TestWishes(t *testing.T) {
 		{"a name alone", planning{Args: []string{"net.core.somaxconn"}}, "want KEY=VALUE"},
 		{"a key that is not ours", planning{Args: []string{"net.ipv4.tcp_rmem=1"}}, "sysctl(8) sets any other"},
 		{"a value that is none", planning{Args: []string{"net.core.somaxconn=8k"}}, "no whole number"},
+		{"a listener of one device", planning{Listeners: []string{"127.0.0.1%lo:8084=100"}}, "2 127.0.0.1%lo:8084=100"},
+		{"an IPv6 one of one device", planning{Listeners: []string{"[::%eth0]:443=100"}}, "2 [::%eth0]:443=100"},
+		{"a device without a name", planning{Listeners: []string{"127.0.0.1%:80=1"}}, "want ADDR:PORT=N"},
 		{"a listener without a limit", planning{Listeners: []string{"0.0.0.0:80"}}, "want ADDR:PORT=N"},
 		{"a listener without an address", planning{Listeners: []string{":80=1"}}, "want ADDR:PORT=N"},
 		{"a negative limit", planning{Listeners: []string{"0.0.0.0:80=-1"}}, "want ADDR:PORT=N"},

@@ -35,14 +35,26 @@ func (p *planning) wishes() ([]tuner.Wish, error) {
 	for _, text := range p.Listeners {
 		at := strings.LastIndexByte(text, '=')
 		name, number := text[:max(at, 0)], text[at+1:]
-		addr, err := netip.ParseAddrPort(name)
+		addr, device, err := parseListener(name)
 		to, numberErr := strconv.ParseUint(number, 10, 31)
 		if err != nil || numberErr != nil {
 			return nil, usageError("--listener %s: want ADDR:PORT=N, such as 0.0.0.0:80=4096 or [::]:80=4096", text)
 		}
-		all = append(all, tuner.Wish{Listener: tcpq.ListenerName(addr.Addr().WithZone("").String(), addr.Addr().Is6(), addr.Addr().Zone(), addr.Port()), To: int64(to)})
+		all = append(all, tuner.Wish{Listener: tcpq.ListenerName(addr.Addr().String(), addr.Addr().Is6(), device, addr.Port()), To: int64(to)})
 	}
 	return all, nil
+}
+
+// parseListener reads ADDR[%DEV]:PORT, as tcpq.ListenerName writes it. To netip a
+// device is the zone of an IPv6 address, and no part of an IPv4 one.
+func parseListener(name string) (addr netip.AddrPort, device string, err error) {
+	if before, rest, found := strings.Cut(name, "%"); found {
+		if end := strings.IndexAny(rest, "]:"); end > 0 { // no device has one in its name
+			name, device = before+rest[end:], rest[:end]
+		}
+	}
+	addr, err = netip.ParseAddrPort(name)
+	return addr, device, err
 }
 
 func settableNamed(name string) (tcpq.Sysctl, bool) {
