@@ -125,6 +125,7 @@ func New(live *host.Live, o Options) *Agent {
 	}
 	if o.Enforce != nil {
 		a.enforcer = newEnforcer(&o, do, func() (tuner.Now, error) { return tuner.Present(live) }, live.Memory)
+		a.enforcer.witness = live.Witness
 	}
 	return a
 }

@@ -38,6 +38,7 @@ type enforcer struct {
 	effects Effects
 	present func() (tuner.Now, error)
 	memory  func() (host.Memory, error)
+	witness func(netns uint64) (pid int, ticks uint64, err error) // nil when nobody looks
 	actor   tuner.Actor
 	log     *slog.Logger
 
@@ -66,7 +67,7 @@ func newEnforcer(o *Options, do func(string, time.Duration) activity, present fu
 
 // plan plans what the findings of an inspection recommend.
 func (e *enforcer) plan(in *inspection.Inspection, p *policy.Policy) *tuner.Plan {
-	return (&tuner.Planner{Inspection: in, Policy: p, Memory: e.host, BootID: e.bootID, LiveResize: true}).Advised()
+	return (&tuner.Planner{Inspection: in, Policy: p, Memory: e.host, BootID: e.bootID, Witness: e.witness, LiveResize: true}).Advised()
 }
 
 // stop undoes a trial: nobody would judge it. What was confirmed stays.

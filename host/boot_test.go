@@ -39,5 +39,25 @@ func TestStartedTicks(t *testing.T) {
 	}
 }
 
+// TestKernelWitness proves that a process of a namespace is found, and that an empty
+// namespace has none.
+func TestKernelWitness(t *testing.T) {
+	s := newStage(t)
+	own, err := s.live.ownNetns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, ticks, err := s.live.Witness(own)
+	if err != nil || pid == 0 || pid > os.Getpid() {
+		t.Errorf("Witness = %d, %v, want this process %d or a lower number", pid, err, os.Getpid())
+	}
+	if started, err := s.live.StartedTicks(pid); err != nil || started != ticks {
+		t.Errorf("Witness says that %d was started at %d, want %d, %v", pid, ticks, started, err)
+	}
+	if pid, _, err := s.live.Witness(s.Inode); !errors.Is(err, ErrGone) {
+		t.Errorf("Witness of an empty namespace = %d, %v, want %v", pid, err, ErrGone)
+	}
+}
+
 // noProcess is the number of no process: it is past pid_max as every kernel sets it.
 const noProcess = 1<<22 - 1

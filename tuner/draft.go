@@ -104,6 +104,7 @@ func (d *draft) value(s *space, key tcpq.Sysctl) (int64, bool) {
 func (d *draft) take(a ask, why, code string) {
 	i := slices.IndexFunc(d.asked, func(b ask) bool { return a.same(&b) })
 	if i < 0 {
+		d.witness(&a.space.scope)
 		i = len(d.asked)
 		d.asked = append(d.asked, a)
 		d.plan.Steps = append(d.plan.Steps, a.step())
@@ -147,21 +148,19 @@ func (d *draft) finish() *Plan {
 	for i := range d.plan.Steps {
 		d.plan.Steps[i].Affects = d.affects(&d.asked[i])
 		d.plan.Steps[i].SetBy = d.setBy(&d.asked[i])
-		d.witness(&d.plan.Steps[i].Scope)
 	}
 	d.plan.Cost = d.cost()
 	slices.SortStableFunc(d.plan.Steps, byOrder)
 	return d.plan
 }
 
-// witness notes since when the process is there that identifies a namespace without
-// a cookie.
+// witness notes the process that identifies a namespace without a cookie.
 func (d *draft) witness(s *Scope) {
-	if s.Cookie != "" || s.PID == 0 || d.Started == nil {
+	if s.Cookie != "" || s.Host || s.PIDStarted != 0 || d.Witness == nil {
 		return
 	}
-	if ticks, err := d.Started(s.PID); err == nil { // else it has ended, and the plan is stale
-		s.PIDStarted = ticks
+	if pid, ticks, err := d.Witness(s.Netns); err == nil { // else the plan is stale, and says why
+		s.PID, s.PIDStarted = pid, ticks
 	}
 }
 

@@ -158,11 +158,10 @@ func TestKernelListeners(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			lab.NeedRoot(t)
 			if tt.sockets[0].MPTCP {
 				lab.NeedMPTCP(t)
 			}
-			b := &box{t: t, ns: lab.NewNamespace(t)}
+			b := newEmptyBox(t)
 			b.child = b.ns.Start(lab.Process{Listen: tt.sockets})
 			tn := newTuner(t, testOptions(t))
 			pids := []int{b.child.PID}

@@ -140,8 +140,5 @@ func (k *liveKernel) identify(s *Scope, ns *host.Namespace, found *host.Found) e
 	if s.Host && ns.Host {
 		return nil // it is as old as the boot
 	}
-	if !k.witnesses(s, found) {
-		return fmt.Errorf("net:[%d]: it has no cookie, and process %d, its witness, is %w", s.Netns, s.PID, host.ErrGone)
-	}
-	return nil
+	return k.testify(s, found)
 }

@@ -34,12 +34,19 @@ func (k *liveKernel) holders(ctx context.Context, inode uint32) (pids []int, err
 	return pids, nil
 }
 
-// witnesses reports whether the process that was in a namespace is there still.
-func (k *liveKernel) witnesses(s *Scope, found *host.Found) bool {
-	if s.PID == 0 {
-		return false
+// testify makes sure that the process which was in a namespace is in it still.
+func (k *liveKernel) testify(s *Scope, found *host.Found) error {
+	if s.PIDStarted == 0 {
+		return fmt.Errorf("net:[%d]: before Linux 5.14 only a process in it tells it from its successor, and the plan knows of none: it may be %w", s.Netns, host.ErrGone)
 	}
-	there := slices.ContainsFunc(found.Processes, func(p host.Process) bool { return p.PID == s.PID && p.Netns == s.Netns })
 	started, err := k.live.StartedTicks(s.PID)
-	return there && err == nil && started == s.PIDStarted
+	same := err == nil && started == s.PIDStarted
+	if same && slices.ContainsFunc(found.Processes, func(p host.Process) bool { return p.PID == s.PID && p.Netns == s.Netns }) {
+		return nil
+	}
+	c := &found.Coverage
+	if c.OwnPIDNamespace || c.ProcessesHidden || same && slices.Contains(found.Processes, host.Process{PID: s.PID, Denied: true}) {
+		return fmt.Errorf("net:[%d]: it has no cookie, and whether process %d is in it still may not be seen from here: %w (CAP_SYS_PTRACE)", s.Netns, s.PID, host.ErrPermission)
+	}
+	return fmt.Errorf("net:[%d]: it has no cookie, and process %d, its witness, is %w", s.Netns, s.PID, host.ErrGone)
 }

@@ -48,14 +48,21 @@ type box struct {
 // a backlog of 64.
 func newBox(t testing.TB) *box {
 	t.Helper()
-	lab.NeedRoot(t)
-	b := &box{t: t, ns: lab.NewNamespace(t)}
+	b := newEmptyBox(t)
 	b.ns.SetSysctl(somaxconn, "128")
 	b.ns.SetSysctl(synBacklog, "256")
+	b.start()
+	return b
+}
+
+// newEmptyBox makes a namespace without a server.
+func newEmptyBox(t testing.TB) *box {
+	t.Helper()
+	lab.NeedRoot(t)
+	b := &box{t: t, ns: lab.NewNamespace(t)}
 	if b.ns.Cookie == 0 {
 		b.bearWitness()
 	}
-	b.start()
 	return b
 }
 

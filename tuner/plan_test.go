@@ -75,15 +75,32 @@ func TestAffects(t *testing.T) {
 
 func TestWitness(t *testing.T) {
 	w := newWorld()
-	w.Started = func(pid int) (uint64, error) { return uint64(100 * pid), nil }
-	wish := []Wish{{Netns: podNetns, Key: tcpq.Somaxconn, To: 8192}}
-	if got := w.Wished(wish).Steps[0].Scope.PIDStarted; got != 0 {
-		t.Errorf("PIDStarted = %d in a namespace with a cookie, want 0: nobody has to look", got)
+	asked := 0
+	w.Witness = func(netns uint64) (int, uint64, error) {
+		asked++
+		return 40, netns, nil
 	}
+	wishes := []Wish{{Netns: podNetns, Key: tcpq.Somaxconn, To: 8192}, {Netns: podNetns, Listener: "0.0.0.0:80", To: 1024}}
+	want := func(what string, pid int, started uint64, looks int) {
+		t.Helper()
+		p := w.Wished(wishes)
+		if len(p.Steps) != 2 {
+			t.Fatalf("%d steps, want 2", len(p.Steps))
+		}
+		for i := range p.Steps {
+			if s := &p.Steps[i].Scope; s.PID != pid || s.PIDStarted != started {
+				t.Errorf("step %d in a namespace %s: witness %d, started %d, want %d, %d", i+1, what, s.PID, s.PIDStarted, pid, started)
+			}
+		}
+		if asked != looks {
+			t.Errorf("in a namespace %s somebody looked %d times, want %d", what, asked, looks)
+		}
+	}
+	want("with a cookie", 30, 0, 0)
 	w.in.Namespaces[1].Cookie = ""
-	if got := w.Wished(wish).Steps[0].Scope.PIDStarted; got != 3000 {
-		t.Errorf("PIDStarted = %d in a namespace without a cookie, want 3000", got)
-	}
+	want("without", 40, podNetns, 1)
+	w.in.Namespaces[1].PID = 0
+	want("without, found by its path", 40, podNetns, 2)
 }
 
 func TestCost(t *testing.T) {

@@ -25,9 +25,10 @@ type Planner struct {
 	// nobody looked.
 	AtBoot func(tcpq.Sysctl) []Setter
 
-	// Started returns when a process was started (host.Live.StartedTicks): before
-	// Linux 5.14 it tells a namespace from its successor. Nil when nobody looked.
-	Started func(pid int) (ticks uint64, err error)
+	// Witness returns a process of a namespace, and when it was started
+	// (host.Live.Witness): before Linux 5.14 it tells a namespace from its successor.
+	// Nil when nobody looked.
+	Witness func(netns uint64) (pid int, ticks uint64, err error)
 
 	LiveResize    bool // running listeners may be resized
 	AllowDecrease bool // never for the loop

@@ -123,7 +123,7 @@ func (p *planning) planner(in *inspection.Inspection, pol *policy.Policy) (*tune
 	if planner.BootID, err = live.BootID(); err != nil {
 		return nil, err
 	}
-	planner.AtBoot, planner.Started = p.atBoot(), live.StartedTicks
+	planner.AtBoot, planner.Witness = p.atBoot(), live.Witness
 	return planner, nil
 }
 
