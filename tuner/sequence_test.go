@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/qtune/qtune/test/lab"
 )
 
 var seedFlag = flag.Uint64("tuner.seed", 0, "play only the sequence of this seed")
@@ -43,10 +45,14 @@ func TestKernelSequences(t *testing.T) {
 	}
 }
 
-// seeds returns those of so many new sequences, or the one that is asked for.
+// seeds returns those of so many new sequences, of a tenth of them where the CPU is
+// emulated, or the one that is asked for.
 func seeds(n int) []uint64 {
 	if *seedFlag != 0 {
 		return []uint64{*seedFlag}
+	}
+	if lab.Emulated() {
+		n /= 10
 	}
 	all := make([]uint64, n)
 	for i := range all {

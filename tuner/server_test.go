@@ -159,7 +159,7 @@ func TestKernelServerRefuses(t *testing.T) {
 		{name: "another namespace's listener", steps: []Step{other.listen(64, 128)}, want: ErrRail, says: "does not cover"},
 		{name: "a socket that is not there", steps: []Step{zombie}, want: ErrStale, says: "no more"},
 		{name: "a resize that the ceiling does not allow", steps: []Step{s.listen(64, 128)}, want: ErrRail, says: NoConsent, with: func(p *policy.Policy) { p.LiveResize.Namespaces = nil }},
-		{name: "a program that is left alone", steps: []Step{s.listen(64, 128)}, want: ErrRail, says: Excluded, with: func(p *policy.Policy) { p.Exclude.Commands = []string{"tuner.test"} }},
+		{name: "a program that is left alone", steps: []Step{s.listen(64, 128)}, want: ErrRail, says: Excluded, with: func(p *policy.Policy) { p.Exclude.Commands = []string{filepath.Base(os.Args[0])} }},
 		{name: "anything where the ceiling only advises", steps: []Step{s.sysctl(somaxconn, 128, 256)}, want: ErrRail, says: "enforce", with: func(p *policy.Policy) { p.Mode = policy.Advise }},
 		{name: "more often than the ceiling allows", steps: []Step{s.sysctl(somaxconn, 128, 256)}, want: ErrRail, says: "maxPerHour", with: func(p *policy.Policy) { p.MaxPerHour = 0 }},
 	}
