@@ -7,6 +7,8 @@ package kernel
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -176,13 +178,26 @@ func TestKernelApplyIsRefused(t *testing.T) {
 	h.wantLimit(8)
 }
 
-// TestKernelApplyLeavesItsInput runs in a script whose input is somebody else's.
+// TestKernelApplyLeavesItsInput has an input that is somebody else's, as in a script.
 func TestKernelApplyLeavesItsInput(t *testing.T) {
 	h := newTuned(t)
-	command := strings.Join(slices.Concat([]string{lab.Binary(t), "apply", "--yes", "net.core.somaxconn=8192"}, h.place(), h.journal()), " ")
-	out, err := exec.CommandContext(t.Context(), "sh", "-c", "echo theirs | { "+command+" >&2; cat; }").Output()
-	if err != nil || string(out) != "theirs\n" {
-		t.Errorf("what is left of the input is %q, %v, want theirs", out, err)
+	input, theirs, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer input.Close()
+	if _, err := theirs.WriteString("theirs\n"); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	args := slices.Concat([]string{"apply", "--yes", "net.core.somaxconn=8192"}, h.place(), h.journal())
+	cmd := exec.CommandContext(t.Context(), lab.Binary(t), args...)
+	cmd.Stdin = input
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("qtune %v: %v\n%s", args, err, out)
+	}
+	if left, err := io.ReadAll(input); err != nil || string(left) != "theirs\n" {
+		t.Errorf("what is left of the input is %q, %v, want theirs", left, err)
 	}
 	h.wantSysctl("net.core.somaxconn", "8192")
 }
