@@ -30,8 +30,8 @@ func (s *Server) check(ctx context.Context, now Now, p *Plan, ceiling *policy.Po
 		return fmt.Errorf("look at the host: %w", err)
 	}
 	memory, err := s.live.Memory()
-	if err != nil {
-		return fmt.Errorf("look at the host: %w", err)
+	if err != nil { // a rail says what then cannot be done
+		s.opts.Log.Warn("how much memory there is for queues is not known", "error", err)
 	}
 	planner := Planner{
 		Inspection: inspection.From(snapshot, nil, advisor.Report{}),
