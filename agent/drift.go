@@ -38,11 +38,9 @@ func (d *drift) shown() []inspection.DriftedSetting {
 // once more if the policy says so: two that both insist would never stop.
 func (e *enforcer) lookForDrift(ctx context.Context, now tuner.Now) {
 	found, err := e.effects.Drift(ctx, now)
-	if err != nil {
-		e.log.Warn("read back what was confirmed", "error", err)
-		if found == nil {
-			return
-		}
+	e.troubles.tell("read back what was confirmed", err)
+	if err != nil && found == nil {
+		return
 	}
 	e.drift.now = nil
 	still := map[drifted]bool{}

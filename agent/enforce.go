@@ -5,6 +5,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -49,6 +50,8 @@ type enforcer struct {
 	bootID        string
 	pressed       bool // TCP takes more memory than the middle of tcp_mem
 	host          host.Memory
+	troubles      troubles
+	tookOver      bool // what an agent before this one left
 	sysctlsRead   bool // since the last decision
 	drift         drift
 }
@@ -58,7 +61,8 @@ func newEnforcer(o *Options, do func(string, time.Duration) activity, present fu
 	e := &enforcer{
 		effects: o.Enforce.Tuner, present: present, memory: memory, policy: &o.Policy, actor: o.Enforce.Actor, log: o.Log,
 		decide: do("decide", slot), guard: do("guard", stepsPerSysctl*o.Step),
-		drift: drift{known: map[drifted]bool{}, again: map[drifted]string{}},
+		drift:    drift{known: map[drifted]bool{}, again: map[drifted]string{}},
+		troubles: troubles{log: o.Log, told: map[string]string{}},
 	}
 	e.actor.Comm = actorName
 	e.loop = newLoop(slot, e.plan)
@@ -127,13 +131,14 @@ func (e *enforcer) step(ctx context.Context, at time.Time, d *tcpq.Delta, k *loo
 // look reads what the loop goes by beside the queues: memory, the journal, drift.
 func (e *enforcer) look(ctx context.Context, now tuner.Now) {
 	m, err := e.memory()
-	if err != nil {
-		e.log.Warn("read how much memory TCP takes", "error", err)
-	}
+	e.troubles.tell("read how much memory TCP takes", err)
 	e.host, e.pressed = m, m.TCPPages[1] > 0 && m.TCPUsed > m.TCPPages[1]
+	if !e.tookOver && e.loop.trial == nil {
+		e.troubles.tell(takingOver, e.takeOver(ctx, now))
+	}
 	recovered, err := e.effects.Recover(ctx, now, false)
-	if err != nil && !errors.Is(err, tuner.ErrBusy) {
-		e.log.Warn("look after open transactions", "error", err)
+	if !errors.Is(err, tuner.ErrBusy) {
+		e.troubles.tell("look after open transactions", err)
 	}
 	for _, tx := range recovered {
 		e.log.Info("recovered", "transaction", tx.ID, "state", tx.State, "reason", tx.Reason)
@@ -185,12 +190,13 @@ func (e *enforcer) finish(ctx context.Context, now tuner.Now, a *act) {
 	case errors.Is(err, tuner.ErrUnknown): // somebody removed the journal
 		how = incomplete
 	case tx == nil || tx.State.Open():
-		e.log.Warn("end a trial", "action", a.action, "transaction", a.tx, "error", err)
+		e.troubles.tell(endingTrial, cmp.Or(err, errOpen))
 		e.loop.trial.next = 0
 		return
 	default:
 		how = endingOf(tx, how)
 	}
+	e.troubles.tell(endingTrial, nil)
 	if how != confirmed {
 		a.entry.Action = actRollback
 	}
@@ -202,6 +208,11 @@ func (e *enforcer) finish(ctx context.Context, now tuner.Now, a *act) {
 	}
 	log.Info("trial ended")
 }
+
+const endingTrial = "end the trial"
+
+// errOpen says that a transaction is still open after it was decided.
+var errOpen = errors.New("it is still open")
 
 // whyNotApplied names what a tuner's error comes to, and says whether it may be
 // otherwise in a moment.

@@ -17,10 +17,10 @@ func (e *enforcer) start(ctx context.Context) {
 	if err == nil {
 		err = e.takeOver(ctx, now)
 	}
-	if err != nil {
-		e.log.Error("look after earlier changes", "error", err)
-	}
+	e.troubles.tell(takingOver, err)
 }
+
+const takingOver = "look after earlier changes"
 
 func (e *enforcer) takeOver(ctx context.Context, now tuner.Now) error {
 	recovered, err := e.effects.Recover(ctx, now, false)
@@ -28,6 +28,7 @@ func (e *enforcer) takeOver(ctx context.Context, now tuner.Now) error {
 		e.log.Info("recovered", "transaction", tx.ID, "state", tx.State, "reason", tx.Reason)
 	}
 	journal, historyErr := e.effects.History()
+	e.tookOver = journal != nil || historyErr == nil // else a tuner is not there yet
 	for _, tx := range journal {
 		if ours(tx) && tx.State.Open() {
 			e.abandon(ctx, now, tx, "the agent was started again, and knows nothing of before")
@@ -50,8 +51,8 @@ func (e *enforcer) abandon(ctx context.Context, now tuner.Now, tx *tuner.Transac
 // one of ours.
 func (e *enforcer) readJournal(ctx context.Context, now tuner.Now) {
 	journal, err := e.effects.History()
+	e.troubles.tell("read the journal", err)
 	if err != nil {
-		e.log.Warn("read the journal", "error", err)
 		return
 	}
 	e.loop.other = ""
@@ -66,6 +67,7 @@ func (e *enforcer) readJournal(ctx context.Context, now tuner.Now) {
 					d.Action = actConfirm
 				}
 				e.loop.ended(now, &act{entry: d}, endingOf(tx, endingIn(tx.Reason)))
+				e.troubles.tell(endingTrial, nil)
 			}
 		case tx.State == tuner.Applied && ours(tx) && tx.Actor.PID == e.actor.PID: // its answer never came
 			e.abandon(ctx, now, tx, "it was not known to have been applied")

@@ -79,6 +79,12 @@ func TestLoopTrialEnds(t *testing.T) {
 		{"a policy that no longer allows it", func(w *world, _ *server) { w.policy.Mode = policy.Advise }, tuner.RolledBack, stopped, time.Minute, 128},
 		{"an agent that ends", func(w *world, _ *server) { w.enforcer.stop() }, tuner.RolledBack, stopped, time.Minute, 128},
 		{"an agent that is killed, and the next", func(w *world, _ *server) { w.restartAgent() }, tuner.RolledBack, stopped, time.Minute, 128},
+		{"one that is there before the tuner is", func(w *world, _ *server) {
+			w.silent = errDown
+			w.restartAgent()
+			w.enforcer.actor.PID++
+			w.silent = nil
+		}, tuner.RolledBack, stopped, time.Minute, 128},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -39,6 +39,7 @@ type world struct {
 	begins  []time.Duration      // of the transactions
 	down    error                // what every change ends with, when not nil
 	lost    bool                 // and it is done, but nobody hears of it
+	silent  error                // what the journal is answered with, when not nil
 }
 
 // A server has a namespace of its own with one listener in it.

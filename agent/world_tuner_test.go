@@ -113,7 +113,12 @@ func (w *world) Drift(context.Context, tuner.Now) (all []tuner.Drift, _ error) {
 	return all, nil
 }
 
-func (w *world) History() ([]*tuner.Transaction, error) { return w.journal, nil }
+func (w *world) History() ([]*tuner.Transaction, error) {
+	if w.silent != nil {
+		return nil, w.silent
+	}
+	return w.journal, nil
+}
 
 // value returns where a step's value lies, nil when it is there no more.
 func (w *world) value(s *tuner.Step) (get func() int64, set func(int64)) {

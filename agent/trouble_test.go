@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+// TestTroubles proves that what is tried again and again is told when it changes.
+func TestTroubles(t *testing.T) {
+	var said bytes.Buffer
+	tr := troubles{log: slog.New(slog.NewTextHandler(&said, nil)), told: map[string]string{}}
+	for _, err := range []error{nil, io.EOF, io.EOF, errors.New("another"), nil, nil, io.EOF} {
+		tr.tell("read", err)
+		tr.tell("write", nil)
+	}
+	var got []string
+	for line := range strings.Lines(said.String()) {
+		_, line, _ = strings.Cut(line, "level=")
+		got = append(got, strings.TrimSpace(line))
+	}
+	want := `WARN msg="not possible now" what=read error=EOF, WARN msg="not possible now" what=read error=another, ` +
+		`INFO msg="possible again" what=read, WARN msg="not possible now" what=read error=EOF`
+	if all := strings.Join(got, ", "); all != want {
+		t.Errorf("said %s\nwant %s", all, want)
+	}
+}
