@@ -8,11 +8,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/qtune/qtune/host"
 )
@@ -99,6 +103,12 @@ func (r *Remote) call(ctx context.Context, name string, request any) (answer, er
 	}
 	got, err := r.http.Do(q)
 	if err != nil {
+		if request, ok := errors.AsType[*url.Error](err); ok { // its text names a URL that nobody knows
+			err = request.Err
+		}
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED) {
+			err = fmt.Errorf("none runs there: %w", err)
+		}
 		return answer{}, fmt.Errorf("ask qtune tuner at %s: %w", r.path, err)
 	}
 	defer got.Body.Close()

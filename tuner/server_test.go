@@ -293,6 +293,23 @@ func TestListenServer(t *testing.T) {
 	}
 }
 
+// TestNobodyServes asks a tuner that is not there, and one that was killed.
+func TestNobodyServes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tuner.sock")
+	for range 2 {
+		_, err := NewRemote(path).History()
+		if want := "ask qtune tuner at " + path + ": none runs there: "; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("History: %v, want %s", err, want)
+		}
+		l, err := ListenServer(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.(*net.UnixListener).SetUnlinkOnClose(false)
+		l.Close()
+	}
+}
+
 // TestErrorsTravel sends every error that callers decide on.
 func TestErrorsTravel(t *testing.T) {
 	if travelling(nil) != nil {
