@@ -74,10 +74,14 @@ func (j *journal) load() (all []*Transaction, bad []badRecord, err error) {
 	return all, bad, nil
 }
 
-// forRoot says of what is not permitted that root may.
+// forRoot says of what is not permitted that root may, and of a container's files
+// that nobody may write them.
 func forRoot(err error) error {
-	if errors.Is(err, fs.ErrPermission) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w, only root may: %w", host.ErrPermission, err)
+	case errors.Is(err, unix.EROFS):
+		return fmt.Errorf("%w: as in a container that is to change nothing: %w", host.ErrPermission, err)
 	}
 	return err
 }
