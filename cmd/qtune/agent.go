@@ -133,6 +133,18 @@ func (o *agentOptions) check() error {
 	return nil
 }
 
+// giveUp takes from an agent that changes nothing itself what it could do so with: it
+// reads what others wrote, and serves a network.
+func (o *agentOptions) giveUp(live *host.Live, log *slog.Logger) {
+	if o.Mode == string(agent.Enforce) && o.Tuner == "" {
+		return
+	}
+	live.Info() //nolint:errcheck // tells later; on some kernels it tries, once, what would not be possible any more
+	if err := host.GiveUpChanging(); err != nil {
+		log.Warn("keep all rights", "error", err)
+	}
+}
+
 // The agent's heap is small and lives long: collecting it a little more often keeps
 // the process small, and costs little.
 const (
@@ -158,6 +170,7 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	o.giveUp(live, log)
 	reload, ignore := o.reload()
 	defer ignore()
 	var exp *exporter.Exporter
