@@ -14,6 +14,7 @@ import (
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
 	"github.com/qtune/qtune/policy"
+	"github.com/qtune/qtune/tcpq"
 )
 
 // check looks at the host and says why a plan may not be applied. It asks as the
@@ -42,11 +43,28 @@ func (s *Server) check(ctx context.Context, now Now, p *Plan, ceiling *policy.Po
 	case len(refused) == 0:
 		return nil
 	case refused[0].Code == NotFound:
+		if why := hidden(snapshot, refused[0].Scope.Netns); why != nil {
+			return fmt.Errorf("%w: net:[%d] or what is in it was not found: %w", host.ErrPermission, refused[0].Scope.Netns, why)
+		}
 		return fmt.Errorf("%w: %s", ErrStale, refused[0].Message)
 	case refused[0].Code == NotPermitted:
 		return fmt.Errorf("%w: %s", host.ErrPermission, refused[0].Message)
 	}
 	return fmt.Errorf("%w: %s: %s", ErrRail, refused[0].name(), refused[0].Message)
+}
+
+// hidden says why a namespace may be there that was not found, nil when there is no
+// reason: who lacks a capability is to be told so, and not that the plan is stale.
+func hidden(s *tcpq.Snapshot, netns uint64) error {
+	for i := range s.Namespaces {
+		if n := &s.Namespaces[i]; n.ID.Inode == netns {
+			return n.Denied
+		}
+	}
+	if c := &s.Coverage; c.ProcessesDenied > 0 && !c.Listns {
+		return fmt.Errorf("%d of %d processes may not be looked into, which needs CAP_SYS_PTRACE", c.ProcessesDenied, c.Processes)
+	}
+	return nil
 }
 
 // name returns the rail of a refusal, or what else refused.
