@@ -198,7 +198,11 @@ func handle[Q any](s *Server, mux *http.ServeMux, name string, do func(context.C
 		}
 		a, err := inTurn(r.Context(), s, do, q)
 		a.Error = travelling(err)
-		s.opts.Log.Info("called", "call", name, "pid", peer.pid, "error", err)
+		level := slog.LevelDebug // an agent asks for the journal and for drift without end
+		if err != nil || a.Transaction != nil {
+			level = slog.LevelInfo
+		}
+		s.opts.Log.Log(r.Context(), level, "called", "call", name, "pid", peer.pid, "error", err)
 		w.Header().Set("Content-Type", "application/json")
 		if err := json.NewEncoder(w).Encode(a); err != nil {
 			s.opts.Log.Warn("answer", "call", name, "error", err)
