@@ -27,9 +27,10 @@ import (
 const image = "qtune:e2e"
 
 // isolate gives the engine mounts of its own, which its containers can follow as
-// they do a host's, and an empty /var/log with the folders of a kubelet.
+// they do a host's, an empty /var/log with the folders of a kubelet, and no journal.
 const isolate = `mount --make-rprivate / && mount -t proc none /proc &&
 	mount -t tmpfs none /var/log && mkdir -p /var/log/pods /var/log/containers &&
+	mkdir -p /run/qtune /var/lib/qtune && mount -t tmpfs none /run/qtune && mount -t tmpfs none /var/lib/qtune &&
 	mount --make-rshared / && exec dockerd "$@"`
 
 // An engine is a Docker Engine on a node of its own: its processes, its network

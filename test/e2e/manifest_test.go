@@ -7,12 +7,15 @@ package e2e
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/qtune/qtune/test/lab"
 )
 
 // A container is what a manifest asks of the engine.
@@ -63,6 +66,8 @@ type podVolume struct {
 	Name     string
 	HostPath *struct{ Path, Type string }
 	EmptyDir any
+
+	ConfigMap *struct{ Name string }
 }
 
 type podContainer struct {
@@ -90,15 +95,84 @@ type podContainer struct {
 // propagations are Docker's words for those of Kubernetes.
 var propagations = map[string]string{"": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
 
-// readDaemonSet reads the manifest's container as Kubernetes would ask for it.
+// An overlay is what kustomize makes of a folder of deploy/kubernetes.
+type overlay struct {
+	t       *testing.T
+	objects map[string][]byte // by kind/name
+	configs string            // folder of the files of its ConfigMaps
+}
+
+// build has kubectl build an overlay; Debian's is too old to.
+func build(t *testing.T, name string) overlay {
+	t.Helper()
+	lab.NeedProgram(t, "kubectl")
+	o := overlay{t, map[string][]byte{}, t.TempDir()}
+	for text := range strings.SplitSeq(run(t, "kubectl", "kustomize", "../../deploy/kubernetes/"+name), "\n---\n") {
+		var object struct {
+			Kind     string
+			Metadata struct{ Name string }
+			Data     map[string]string
+		}
+		if err := yaml.Unmarshal([]byte(text), &object); err != nil {
+			t.Fatal(err)
+		}
+		o.objects[object.Kind+"/"+object.Metadata.Name] = []byte(text)
+		for file, content := range object.Data {
+			o.configure(object.Metadata.Name, file, content)
+		}
+	}
+	return o
+}
+
+// configure writes a file of a ConfigMap.
+func (o overlay) configure(name, file, content string) {
+	o.t.Helper()
+	path := filepath.Join(o.configs, name, file)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		o.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// replace replaces a text in every file of a ConfigMap.
+func (o overlay) replace(from, to string) {
+	o.t.Helper()
+	files, err := filepath.Glob(filepath.Join(o.configs, "*", "*"))
+	if err != nil || len(files) == 0 {
+		o.t.Fatalf("no files in %s: %v", o.configs, err)
+	}
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		if !strings.Contains(string(text), from) {
+			o.t.Errorf("%s has no %q", path, from)
+		}
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), from, to)), 0o644); err != nil {
+			o.t.Fatal(err)
+		}
+	}
+}
+
+// readDaemonSet reads the container of the base, which is as its file has it.
 func readDaemonSet(t *testing.T) container {
 	t.Helper()
 	text, err := os.ReadFile("../../deploy/kubernetes/base/daemonset.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return overlay{t: t, objects: map[string][]byte{"DaemonSet/qtune": text}}.daemonSet("qtune")
+}
+
+// daemonSet reads a DaemonSet's container as Kubernetes would ask for it.
+func (o overlay) daemonSet(name string) container {
+	t := o.t
+	t.Helper()
 	var set daemonSet
-	if err := yaml.UnmarshalStrict(text, &set); err != nil {
+	if err := yaml.UnmarshalStrict(o.objects["DaemonSet/"+name], &set); err != nil {
 		t.Fatalf("the DaemonSet has what this test does not translate: %v", err)
 	}
 	pod := set.Spec.Template.Spec
@@ -128,14 +202,17 @@ func readDaemonSet(t *testing.T) container {
 	}
 	for _, mount := range asked.VolumeMounts {
 		i := slices.IndexFunc(pod.Volumes, func(v podVolume) bool { return v.Name == mount.Name })
-		if from := pod.Volumes[i].HostPath; from == nil {
+		how := propagations[mount.MountPropagation]
+		if mount.ReadOnly {
+			how += ",ro"
+		}
+		switch volume := pod.Volumes[i]; {
+		case volume.HostPath != nil:
+			c.flags = append(c.flags, "--volume", volume.HostPath.Path+":"+mount.MountPath+":"+how)
+		case volume.ConfigMap != nil:
+			c.flags = append(c.flags, "--volume", filepath.Join(o.configs, volume.ConfigMap.Name)+":"+mount.MountPath+":"+how)
+		default:
 			c.flags = append(c.flags, "--tmpfs", mount.MountPath)
-		} else {
-			how := propagations[mount.MountPropagation]
-			if mount.ReadOnly {
-				how += ",ro"
-			}
-			c.flags = append(c.flags, "--volume", from.Path+":"+mount.MountPath+":"+how)
 		}
 	}
 	return c
