@@ -87,12 +87,14 @@ func TestPackage(t *testing.T) {
 	verifyUnit(t, root, "lib/systemd/system")
 }
 
-// verifyUnit has systemd read the unit below a root, beside the targets it names.
+// verifyUnit has systemd read the unit below a root, beside the targets and the program
+// that it names.
 func verifyUnit(t *testing.T, root, dir string) {
 	t.Helper()
 	for _, target := range []string{"basic", "multi-user", "network", "shutdown", "sysinit"} {
 		run(t, "install", "-D", "-m", "0644", "-t", filepath.Join(root, "lib/systemd/system"), "/lib/systemd/system/"+target+".target")
 	}
+	run(t, "install", "-D", "-t", filepath.Join(root, "bin"), "/bin/kill")
 	if said := run(t, "systemd-analyze", "verify", "--man=no", "--root="+root, filepath.Join(root, dir, "qtune.service")); said != "" {
 		t.Errorf("systemd-analyze verify says: %s", said)
 	}
