@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/qtune/qtune/test/lab"
 )
 
 // installed are the files of a package and their modes; pages of the manual, of
@@ -84,18 +86,18 @@ func TestPackage(t *testing.T) {
 	if got := filesOf(t, root); !slices.Equal(got, installed) {
 		t.Errorf("the package installs\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(installed, "\n"))
 	}
-	verifyUnit(t, root, "lib/systemd/system")
+	verifyUnit(t, root, "lib/systemd/system/qtune.service")
 }
 
-// verifyUnit has systemd read the unit below a root, beside the targets and the program
+// verifyUnit has systemd read a unit below a root, beside the targets and the program
 // that it names.
-func verifyUnit(t *testing.T, root, dir string) {
+func verifyUnit(t *testing.T, root, unit string) {
 	t.Helper()
 	for _, target := range []string{"basic", "multi-user", "network", "shutdown", "sysinit"} {
 		run(t, "install", "-D", "-m", "0644", "-t", filepath.Join(root, "lib/systemd/system"), "/lib/systemd/system/"+target+".target")
 	}
 	run(t, "install", "-D", "-t", filepath.Join(root, "bin"), "/bin/kill")
-	if said := run(t, "systemd-analyze", "verify", "--man=no", "--root="+root, filepath.Join(root, dir, "qtune.service")); said != "" {
+	if said := run(t, "systemd-analyze", "verify", "--man=no", "--root="+root, filepath.Join(root, unit)); said != "" {
 		t.Errorf("systemd-analyze verify says: %s", said)
 	}
 }
@@ -124,5 +126,20 @@ func TestInstall(t *testing.T) {
 	if got := strings.Fields(strings.Join(filesOf(t, root), " ")); !slices.Equal(got, want) {
 		t.Errorf("make install installs %q, want %q", got, want)
 	}
-	verifyUnit(t, root, "usr/local/lib/systemd/system")
+	verifyUnit(t, root, "usr/local/lib/systemd/system/qtune.service")
+}
+
+// TestUnitsOfBothHalves has systemd read the tuner's unit, and the agent's with what
+// makes it ask.
+func TestUnitsOfBothHalves(t *testing.T) {
+	root := t.TempDir()
+	const units = "etc/systemd/system/"
+	for from, to := range map[string]string{
+		"qtune.service": units + "qtune.service", "qtune-tuner.service": units + "qtune-tuner.service", "enforce.conf": units + "qtune.service.d/enforce.conf",
+	} {
+		run(t, "install", "-D", "-m", "0644", "../../deploy/systemd/"+from, filepath.Join(root, to))
+	}
+	run(t, "install", "-D", lab.Binary(t), filepath.Join(root, "usr/bin/qtune"))
+	verifyUnit(t, root, units+"qtune-tuner.service")
+	verifyUnit(t, root, units+"qtune.service")
 }
