@@ -28,7 +28,8 @@ type place struct {
 
 // A sampled is what samples showed of one listener.
 type sampled struct {
-	tcpq.Sample           // since the last Take
+	tcpq.Sample // since the last Take
+	rush        rush
 	watch       time.Time // until when it is looked at fast
 	lost        uint64    // packets refused within the window, at most
 	passed      bool      // over: others need to be looked at fast more than it
@@ -40,6 +41,9 @@ func newPlace(ns *host.Namespace, n *tcpq.Namespace, before *place) *place {
 	p := &place{
 		ns: ns, id: n.ID, known: collector.KnownOf(n.Listeners), sampled: make([]sampled, len(n.Listeners)),
 		counters: n.Counters,
+	}
+	for i := range p.known {
+		p.sampled[i].rush.seen = p.known[i].Discards
 	}
 	if before == nil {
 		return p
@@ -102,6 +106,9 @@ func (p *place) note(read []collector.Known, now time.Time) {
 		m.Peak = max(m.Peak, q.Len)
 		m.Full = m.Full || q.Full()
 		m.Emptied = m.Emptied || q.Len == 0
+		if read[i].DiscardsKnown {
+			m.rush.count(&m.Sample, read[i].Discards, now)
+		}
 		if worthWatching(q) {
 			m.watch = now.Add(watchFor)
 		}

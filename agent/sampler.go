@@ -196,7 +196,7 @@ func (s *Sampler) Take() map[tcpq.ListenerID]tcpq.Sample {
 	for _, p := range s.places {
 		for i := range p.sampled {
 			m := &p.sampled[i]
-			if m.Peak > 0 || m.Emptied && !m.watch.IsZero() { // of others it is nothing new
+			if m.Peak > 0 || m.Discards > 0 || m.Emptied && !m.watch.IsZero() { // of others it is nothing new
 				taken[tcpq.ListenerID{Netns: p.id, Cookie: p.known[i].Cookie}] = m.Sample
 			}
 			m.Sample = tcpq.Sample{}

@@ -78,6 +78,30 @@ func TestWatched(t *testing.T) {
 	}
 }
 
+// TestSamplesTellBursts proves that what a listener discarded before it was known is
+// none of its bursts, and that bursts are told apart over two steps.
+func TestSamplesTellBursts(t *testing.T) {
+	s := NewSampler(nil, time.Second, 100, 0.01)
+	found, snap, in := crowd(1, 1)
+	l := &snap.Namespaces[0].Listeners[0]
+	l.Discards, l.DiscardsKnown = 1000, true
+	id := tcpq.ListenerID{Netns: snap.Namespaces[0].ID, Cookie: l.Cookie}
+	s.Follow(found, snap, in)
+	now := time.Now()
+	for _, burst := range []uint32{50, 60} {
+		l.Discards += burst
+		s.places[0].known[0].Discards = l.Discards
+		for range 3 {
+			s.places[0].note(s.places[0].known, now)
+			now = now.Add(time.Second)
+		}
+		if got := s.Take()[id]; got.Discards != burst || got.Burst != burst {
+			t.Errorf("taken: %+v, want %d discards in one burst", got, burst)
+		}
+		s.Follow(found, snap, in)
+	}
+}
+
 // TestFollow proves that what samples showed stays with its listener, whoever comes
 // and goes around it, and with nobody else.
 func TestQuiet(t *testing.T) {

@@ -26,6 +26,7 @@ type NamespaceDelta struct {
 // A ListenerDelta is what changed at one listener.
 type ListenerDelta struct {
 	Discards   uint32
+	Burst      uint32 // most of them within a second, at most; 0 when samples do not tell
 	From, To   uint32 // length of the accept queue at both ends of the slot
 	Peak       uint32 // its longest sample between them, 0 when none was taken
 	AcceptFull bool   // it was full at one of them, or in between
@@ -44,6 +45,9 @@ type Sample struct {
 	Full bool   // at one moment at least
 
 	Emptied bool // it was seen empty
+
+	Discards uint32 // that samples showed
+	Burst    uint32 // most of them within a second, at most
 }
 
 // AddSamples adds what was seen between the two ends of the slot.
@@ -60,6 +64,9 @@ func (d *Delta) AddSamples(samples map[ListenerID]Sample) {
 		l.Peak = max(l.Peak, s.Peak)
 		l.Emptied = l.Emptied || s.Emptied
 		l.AcceptFull = l.AcceptFull || s.Full
+		if l.Discards > 0 { // those after the last sample may be of the same burst
+			l.Burst = min(l.Discards, s.Burst+l.Discards-min(l.Discards, s.Discards))
+		}
 		ns.Listeners[id.Cookie] = l
 	}
 }
@@ -156,9 +163,32 @@ func mergeNamespaces(first, then *NamespaceDelta) *NamespaceDelta {
 	return d
 }
 
+// worst returns how many packets were discarded within a second at most.
+func (d *ListenerDelta) worst() uint32 {
+	if d.Burst == 0 {
+		return d.Discards
+	}
+	return d.Burst
+}
+
+// burst returns the Burst of two slots. One of which samples do not tell may be the
+// end, or the beginning, of the other's.
+func (d *ListenerDelta) burst(then *ListenerDelta) uint32 {
+	switch {
+	case d.Discards == 0:
+		return then.Burst
+	case then.Discards == 0:
+		return d.Burst
+	case d.Burst == 0 || then.Burst == 0:
+		return 0
+	}
+	return max(d.Burst, then.Burst)
+}
+
 func (d ListenerDelta) merge(then ListenerDelta) ListenerDelta {
 	return ListenerDelta{
 		Discards: d.Discards + then.Discards,
+		Burst:    d.burst(&then),
 		From:     d.From, To: then.To,
 		Peak:       max(d.Peak, d.To, then.From, then.Peak),
 		AcceptFull: d.AcceptFull || then.AcceptFull,

@@ -31,7 +31,7 @@ type interval struct {
 	overflows  uint64 // of them, ListenOverflows
 	synFull    uint64 // and TCPReqQFullDrop
 	mine, all  uint64 // discards, of the listener and of all in the namespace
-	worst      uint64 // most discards of the listener in one slot
+	worst      uint64 // most discards of the listener in one slot, or within a second of it
 	acceptSeen bool   // a sample showed its accept queue full
 	synSeen    bool   // or its SYN queue
 	gone       bool   // a listener went, and nobody knows what it discarded
@@ -43,7 +43,7 @@ func (i *interval) add(ns *NamespaceDelta, l *ListenerDelta) {
 	i.overflows += ns.Counters.Value(ListenOverflows)
 	i.synFull += ns.Counters.Value(TCPReqQFullDrop)
 	i.mine += uint64(l.Discards)
-	i.worst = max(i.worst, uint64(l.Discards))
+	i.worst = max(i.worst, uint64(l.worst()))
 	i.all += ns.Discards
 	i.acceptSeen = i.acceptSeen || l.AcceptFull
 	i.synSeen = i.synSeen || l.SynFull

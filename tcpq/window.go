@@ -38,7 +38,7 @@ type ListenerWindow struct {
 	Discards     uint64
 	Refused      Refused
 	RefusedKnown bool   // the namespace's counters were read in every slot
-	Worst        uint64 // most packets refused in one slot, at most: of the largest burst
+	Worst        uint64 // most packets refused in the largest burst: in one slot, at most, and in a second where samples tell
 	Causes       Causes
 
 	Lengths  []uint32 // of the accept queue: at the start, and at the end of every slot

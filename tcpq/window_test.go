@@ -517,6 +517,54 @@ func TestAddSamples(t *testing.T) {
 	}
 }
 
+// TestWorst proves that samples tell the largest burst of a slot, however slots are
+// merged, and that where they do not all of a slot may be one.
+func TestWorst(t *testing.T) {
+	ns := NetnsID{Inode: 1, Cookie: 2}
+	id := ListenerID{ns, 7}
+	tests := []struct {
+		name     string
+		discards []uint32 // of each step
+		samples  []Sample
+		steps    uint64 // the Worst of a window of the steps
+		merged   uint64 // and of one that they are merged to
+	}{
+		{"nobody looked", []uint32{100, 40}, []Sample{{}, {}}, 100, 140},
+		{"two bursts in a step", []uint32{100, 0}, []Sample{{Discards: 100, Burst: 50}, {}}, 50, 50},
+		{"one burst in each", []uint32{100, 40}, []Sample{{Discards: 100, Burst: 50}, {Discards: 40, Burst: 40}}, 50, 50},
+		{"what came after the last sample may be of it", []uint32{100, 0}, []Sample{{Discards: 70, Burst: 50}, {}}, 80, 80},
+		{"a step in which nobody looked may be of it", []uint32{100, 40}, []Sample{{Discards: 100, Burst: 50}, {}}, 50, 140},
+		{"never more than was discarded", []uint32{10, 0}, []Sample{{Discards: 100, Burst: 100}, {}}, 10, 10},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var all Window
+			var discards, drops uint32
+			at := func(more uint32) *Snapshot {
+				discards, drops = discards+more, drops+more
+				n := Namespace{ID: ns, Listed: true, Listeners: []Listener{{Cookie: 7, Accept: Queue{Max: 8}, Discards: discards, DiscardsKnown: true}}}
+				n.Counters.Set(ListenDrops, uint64(drops))
+				return &Snapshot{Namespaces: []Namespace{n}}
+			}
+			prev := at(0)
+			for i, more := range tt.discards {
+				cur := at(more)
+				d := Diff(prev, cur)
+				d.AddSamples(map[ListenerID]Sample{id: tt.samples[i]})
+				all.Deltas = append(all.Deltas, d)
+				prev = cur
+			}
+			if got := all.Listener(id).Worst; got != tt.steps {
+				t.Errorf("Worst = %d, want %d", got, tt.steps)
+			}
+			one := Window{Deltas: []Delta{Merge(all.Deltas[0], all.Deltas[1])}}
+			if got := one.Listener(id).Worst; got != tt.merged {
+				t.Errorf("Worst of both merged = %d, want %d", got, tt.merged)
+			}
+		})
+	}
+}
+
 func TestTally(t *testing.T) {
 	slot := func(drops, others uint64, mine uint32, full bool) (*NamespaceDelta, *ListenerDelta) {
 		ns := &NamespaceDelta{Discards: others + uint64(mine)}
