@@ -4,7 +4,11 @@
 
 package tuner
 
-import "github.com/qtune/qtune/tcpq"
+import (
+	"slices"
+
+	"github.com/qtune/qtune/tcpq"
+)
 
 // Check says what of a plan is refused now: one that was saved may have been
 // changed, and the host has.
@@ -23,11 +27,30 @@ func (p *Planner) Check(plan *Plan) []Refusal {
 		if r := d.mayResize(&asks[i]); r != nil {
 			d.refuse(*r)
 		}
+		if r := leavesOut(&asks[i], asks); r != nil {
+			d.refuse(*r)
+		}
 	}
 	if r := d.broken(asks); r != nil {
 		d.refuse(*r)
 	}
 	return d.plan.Refusals
+}
+
+// leavesOut refuses an ask that is of a part of a reuse-port group: of one that has
+// grown since. All members are resized, or none.
+func leavesOut(a *ask, all []ask) *Refusal {
+	if a.kind != KindListen {
+		return nil
+	}
+	for _, m := range a.space.together(a.listener) {
+		other := *a
+		other.listener = m
+		if int64(m.AcceptQueue.Limit) < a.to && !slices.ContainsFunc(all, func(b ask) bool { return b.same(&other) }) {
+			return a.refusal(NotFound, "its reuse-port group has a member that is not in the plan: all are resized or none, so make another plan")
+		}
+	}
+	return nil
 }
 
 // askOf returns what a step of a plan that was saved would change. It refuses a

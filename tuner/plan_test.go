@@ -208,6 +208,8 @@ func TestCheck(t *testing.T) {
 		}, []string{"refused guard-rail increase-only"}},
 		{"so is memory", func(w *world, _ *Plan) { w.Memory.TCPUsed = 188001 }, []string{"refused guard-rail memory-pressure"}},
 		{"a listener that is there no more", func(w *world, _ *Plan) { w.web().Cookie = "00000000000000ff" }, []string{"refused not-found"}},
+		{"a reuse-port group that has grown", func(w *world, _ *Plan) { w.listen(podNetns, "0.0.0.0", 80, 128, "nginx") }, []string{"refused not-found"}},
+		{"unless the new member has as much", func(w *world, _ *Plan) { w.listen(podNetns, "0.0.0.0", 80, 8000, "nginx") }, nil},
 		{"a namespace whose successor has its number", func(w *world, _ *Plan) { w.in.Namespaces[1].Cookie = "00000000000000ff" }, []string{"refused not-found", "refused not-found"}},
 		{"a program that is excluded", func(w *world, _ *Plan) { w.web().Owner.Comm = "haproxy" }, []string{"refused excluded"}},
 		{"a listener that the loop may not resize", func(w *world, _ *Plan) { w.Person, w.LiveResize = false, true }, []string{"refused no-consent", "refused guard-rail step"}},
