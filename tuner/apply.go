@@ -127,6 +127,9 @@ func (t *Tuner) write(ctx context.Context, tx *Transaction) error {
 					s.Outcome, s.Message = Vanished, e.Error()
 				case e != nil:
 					s.Message = e.Error()
+					if s.Outcome == "" && errors.Is(e, host.ErrChanged) { // nothing was written
+						s.Outcome = Foreign
+					}
 					return e
 				}
 			}

@@ -194,6 +194,33 @@ func TestKernelApplyFails(t *testing.T) {
 	b.want("afterwards", steps, 128, 1)
 }
 
+// TestForeignTwin proves that who writes between our look and our write is not undone,
+// even when he wants the same value.
+func TestForeignTwin(t *testing.T) {
+	for _, key := range []string{synBacklog, ""} { // "" is the listener
+		w := newFakeWorld()
+		o := testOptions(t)
+		before, syn := w.value(0, somaxconn), w.value(0, key)
+		to := syn * 2
+		tn := &Tuner{kernel: w.k, opts: o, fault: func(f fault) {
+			if f == faultPrepared {
+				w.foreign(0, key, to)
+			}
+		}}
+		tx, err := tn.Apply(t.Context(), at(0), planOf(w.step(0, somaxconn, before, 2*before), w.step(0, key, syn, to)), ApplyOptions{})
+		if !errors.Is(err, ErrConflict) {
+			t.Errorf("%q: Apply = %v, want %v", key, err, ErrConflict)
+		}
+		wantState(t, tn, tx, Conflict)
+		if got := w.value(0, key); got != to {
+			t.Errorf("%q is %d, want the foreign %d", key, got, to)
+		}
+		if got := w.value(0, somaxconn); got != before {
+			t.Errorf("somaxconn is %d, want the old %d", got, before)
+		}
+	}
+}
+
 // TestKernelOneOpen proves that a transaction that is open keeps others out.
 func TestKernelOneOpen(t *testing.T) {
 	b := newBox(t)

@@ -78,6 +78,10 @@ func (t *Tuner) undoStep(p place, s *Step, v int64, before Outcome, err error) {
 			}
 			return
 		case s.To:
+			if before == Foreign { // who came between our look and our write wants the same
+				err = fmt.Errorf("%d was found, and not by us: %w", v, host.ErrChanged)
+				break
+			}
 			err = t.set(p, s, s.To, s.From)
 		default:
 			err = fmt.Errorf("%d was found: %w", v, host.ErrChanged)
