@@ -120,6 +120,8 @@ func TestTexts(t *testing.T) {
 		listeners: []part{{port: 80, limit: 512, queue: each(11, uint32(512)), owner: &tcpq.Owner{PIDs: []int{9}}}},
 		moved:     map[tcpq.Counter][]uint64{tcpq.PassiveOpens: each(10, uint64(85))},
 	}
+	shared := slowly
+	shared.listeners = append([]part{{port: 81, limit: 10, queue: each(11, uint32(0))}}, slowly.listeners...)
 	throttled := slowly
 	throttled.vitals = map[int]tcpq.Vitals{9: {Over: time.Second, Ran: true, Periods: 100, Throttled: 71}}
 	floodWithout := play{
@@ -177,6 +179,7 @@ func TestTexts(t *testing.T) {
 		want []string
 	}{
 		{"how long each waits, and would wait", slowly, ApplicationSlow, []string{"85 accepts a second", "each waits 6.02 s", "limit of 4096 it would be 48.2 s", "A longer queue will not help."}},
+		{"that others may have been accepted faster", shared, ApplicationSlow, []string{"at most each waits at least 6.02 s", "it would be at least 48.2 s"}},
 		{"that the CPU quota is used up", throttled, ApplicationSlow, []string{"quota of process 9 was used up in 71 % of the periods"}},
 		{"that the process is stopped", owner(tcpq.Vitals{Stopped: true}), ApplicationStuck, []string{"11 connections wait", "none was accepted in 10.0 s", "Process 9 is stopped"}},
 		{"that the cgroup is frozen", owner(tcpq.Vitals{Frozen: true, Stopped: true}), ApplicationStuck, []string{"frozen"}},

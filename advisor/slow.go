@@ -67,8 +67,8 @@ func slow(l *subject) *Finding {
 	f.Why = fmt.Sprintf("Most samples saw a standing queue: %.0f waited on average. ", l.mean())
 	switch {
 	case known && rate > 0:
-		f.Why += fmt.Sprintf("At %s accepts a second%s each waits %s%s; with a limit of %d it would be %s. ", number(rate), l.atMost(),
-			l.atLeast(), seconds(waits), l.longer(), seconds(wait(float64(l.longer()), rate)))
+		f.Why += fmt.Sprintf("At %s accepts a second%s each waits %s%s; with a limit of %d it would be %s%s. ", number(rate), l.atMost(),
+			l.atLeast(), seconds(waits), l.longer(), l.atLeast(), seconds(wait(float64(l.longer()), rate)))
 	case known:
 		f.Why += fmt.Sprintf("Nothing was accepted in %s; with a limit of %d more would wait as long. ", span(l.seconds), l.longer())
 	}
