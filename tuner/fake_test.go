@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"testing"
 
 	"github.com/qtune/qtune/host"
 )
@@ -167,6 +168,27 @@ func (w fakeWorld) readOnly(space int, yes bool) bool {
 type realWorld struct {
 	k     kernel
 	boxes []*box
+}
+
+func newRealWorld(t *testing.T) *realWorld {
+	t.Helper()
+	w := &realWorld{k: newTuner(t, testOptions(t)).kernel}
+	for range spaces {
+		w.boxes = append(w.boxes, newBox(t))
+	}
+	return w
+}
+
+// reset gives every value back that a new world has: to make one takes longer.
+func (w *realWorld) reset() {
+	for space := range w.boxes {
+		for _, v := range []struct {
+			key string
+			to  int64
+		}{{somaxconn, 128}, {synBacklog, 256}, {syncookies, 1}, {"", 64}} {
+			w.foreign(space, v.key, v.to)
+		}
+	}
 }
 
 func (w *realWorld) kernel() kernel { return w.k }

@@ -32,16 +32,11 @@ func TestSequences(t *testing.T) {
 
 // TestKernelSequences does so with the real kernel.
 func TestKernelSequences(t *testing.T) {
-	newBox(t) // or skip
+	w := newRealWorld(t)
 	dir := memoryDir(t)
 	for _, seed := range seeds(200) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { // what it makes ends with it
-			w := &realWorld{k: newTuner(t, testOptions(t)).kernel}
-			for range spaces {
-				w.boxes = append(w.boxes, newBox(t))
-			}
-			play(t, w, dir, seed)
-		})
+		w.reset()
+		play(t, w, dir, seed)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,11 +32,18 @@ func NeedRoot(t testing.TB) {
 	if os.Geteuid() != 0 {
 		t.Skip("not root: network namespaces cannot be made")
 	}
-	var err error
-	onThread(t, func() { err = unix.Unshare(unix.CLONE_NEWNET) })
-	if err != nil {
-		t.Skipf("root, but namespaces cannot be made here: %v", err)
+	unshared.once.Do(func() {
+		onThread(t, func() { unshared.err = unix.Unshare(unix.CLONE_NEWNET) })
+	})
+	if unshared.err != nil {
+		t.Skipf("root, but namespaces cannot be made here: %v", unshared.err)
 	}
+}
+
+// unshared is whether namespaces can be made: one takes milliseconds to make and end.
+var unshared struct {
+	once sync.Once
+	err  error
 }
 
 // NeedProgram skips the test unless all programs are installed.
