@@ -89,6 +89,7 @@ var measurements = []measurement{
 	{"agent-100", func(l *lab) ([]row, error) { return l.agent(smallHost, agentBars{percent: 0.5, mib: 32}) }},
 	{"agent-1000", func(l *lab) ([]row, error) { return l.agent(wide, agentBars{2, 48, 40 * time.Millisecond}) }},
 	{"agent-5000", func(l *lab) ([]row, error) { return l.agent(manyPods, agentBars{percent: 2}) }},
+	{"apply", func(l *lab) ([]row, error) { return l.applying(334, 3, 100*time.Millisecond) }},
 	{"growth", (*lab).growth},
 }
 
