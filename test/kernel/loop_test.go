@@ -56,10 +56,16 @@ func TestKernelLoopTunes(t *testing.T) {
 	}
 }
 
-// TestKernelLoopUndoes proves that a change is undone when traffic halves by itself,
-// when nothing changes but that a scan stops, when somebody else writes, and when the
-// agent ends; and who is left alone meanwhile: who accepts too slowly, who is stuck,
-// who is flooded with SYNs and who is scanned.
+// barely lets a queue grow so little that it hardly helps, and a trial not be longer
+// than it must: none here could end well.
+func barely(p *policy.Policy) {
+	p.Backlog = policy.Range{Min: shortLimit, Max: 96}
+	p.Trial.Max = p.Trial.Duration
+}
+
+// TestKernelLoopUndoes proves that a change is undone when traffic halves by itself
+// and when nothing changes but that a scan stops; and who is left alone meanwhile: who
+// accepts too slowly, who is stuck, who is flooded with SYNs and who is scanned.
 func TestKernelLoopUndoes(t *testing.T) {
 	lab.NeedRoot(t)
 	lab.NeedRealTime(t)
@@ -73,6 +79,37 @@ func TestKernelLoopUndoes(t *testing.T) {
 	bursts := scan.comes(300)
 	line := scan.ns.NewWire("near")
 
+	slow, stuck, flooded, scanned := aloneTowns(t)
+	e := enforce(t, barely, halves, scan, slow, stuck, flooded, scanned)
+	halves.busy(250*time.Millisecond, halves.comes(110))
+	scan.busy(500*time.Millisecond, func() { line.HealthCheck(onCable(scan.server), 200); bursts() })
+
+	for i := range 2 {
+		tx := e.onTrial(i)
+		switch tx.Steps[0].Scope.Netns {
+		case halves.ns.Inode:
+			halves.load.Store(&less)
+			e.ended(tuner.RolledBack, "inconclusive")
+		case scan.ns.Inode:
+			scan.load.Store(&bursts)
+			e.ended(tuner.RolledBack, "no-benefit")
+		default:
+			t.Fatalf("tuned: %s\n%s", tx.Steps[0].Scope.Name, e.story())
+		}
+	}
+	e.until(3, "verdicts on who is slow, stuck and flooded", func() bool {
+		return e.decided(slow, "AppTooSlow", "explain") && e.decided(stuck, "AppTooSlow", "explain") && e.decided(flooded, "SynPressure", "watch")
+	})
+	e.end()
+	wantShort(t, halves, scan, slow, stuck, flooded, scanned)
+}
+
+// TestKernelLoopYields proves that a change is undone when somebody else writes, whose
+// value stays, and when the agent ends.
+func TestKernelLoopYields(t *testing.T) {
+	lab.NeedRoot(t)
+	lab.NeedRealTime(t)
+	t.Parallel()
 	foreign := newTown(t, "foreign", shortQueue)
 	foreign.child.Kill()
 	foreign.ns.SetSysctl(maxConn, "64")
@@ -83,49 +120,32 @@ func TestKernelLoopUndoes(t *testing.T) {
 	last := newTown(t, "last", shortQueue)
 	last.server.Serve(healthy)
 
-	slow, stuck, flooded, scanned := aloneTowns(t)
-	e := enforce(t, func(p *policy.Policy) {
-		p.Backlog = policy.Range{Min: shortLimit, Max: 96} // so little that it hardly helps
-	}, halves, scan, foreign, last, slow, stuck, flooded, scanned)
-	halves.busy(250*time.Millisecond, halves.comes(110))
-	scan.busy(500*time.Millisecond, func() { line.HealthCheck(onCable(scan.server), 200); bursts() })
+	e := enforce(t, barely, foreign, last)
 	foreign.busy(250*time.Millisecond, foreign.comes(110))
-
-	for i := range 3 {
-		tx := e.onTrial(i)
-		switch tx.Steps[0].Scope.Netns {
-		case halves.ns.Inode:
-			halves.load.Store(&less)
-			e.ended(tuner.RolledBack, "inconclusive")
-		case scan.ns.Inode:
-			scan.load.Store(&bursts)
-			e.ended(tuner.RolledBack, "no-benefit")
-		case foreign.ns.Inode:
-			if len(tx.Steps) != 2 || foreign.limit() <= shortLimit {
-				t.Errorf("%d steps and limit %d, want somaxconn and the listener raised", len(tx.Steps), foreign.limit())
-			}
-			foreign.ns.SetSysctl(maxConn, "300")
-			e.ended(tuner.Conflict, "conflict")
-			if got, _ := foreign.ns.Sysctl(maxConn); got != "300" {
-				t.Errorf("somaxconn is %s, want 300, as somebody set it", got)
-			}
-		default:
-			t.Fatalf("tuned: %s\n%s", tx.Steps[0].Scope.Name, e.story())
-		}
-		if i == 1 {
-			last.busy(250*time.Millisecond, last.comes(110))
-		}
+	tx := e.onTrial(0)
+	last.busy(250*time.Millisecond, last.comes(110))
+	if len(tx.Steps) != 2 || foreign.limit() <= shortLimit {
+		t.Errorf("%d steps and limit %d, want somaxconn and the listener raised", len(tx.Steps), foreign.limit())
 	}
-	if tx := e.onTrial(3); tx.Steps[0].Scope.Netns != last.ns.Inode {
+	foreign.ns.SetSysctl(maxConn, "300")
+	e.ended(tuner.Conflict, "conflict")
+	if got, _ := foreign.ns.Sysctl(maxConn); got != "300" {
+		t.Errorf("somaxconn is %s, want 300, as somebody set it", got)
+	}
+
+	if tx := e.onTrial(1); tx.Steps[0].Scope.Netns != last.ns.Inode {
 		t.Errorf("tuned: %s\n%s", tx.Steps[0].Scope.Name, e.story())
 	}
 	e.until(1, "a trial that the agent knows of", func() bool { return e.agent.Last().Agent.Tuning.Trial != nil })
-	if !e.decided(slow, "AppTooSlow", "explain") || !e.decided(stuck, "AppTooSlow", "explain") || !e.decided(flooded, "SynPressure", "watch") {
-		t.Errorf("no verdicts on who is slow, stuck and flooded:\n%s", e.story())
-	}
 	e.end()
 	e.ended(tuner.RolledBack, "stopped")
-	for _, w := range []*town{halves, scan, foreign, last, slow, stuck, flooded, scanned} {
+	wantShort(t, foreign, last)
+}
+
+// wantShort fails the test unless the queues are as short as they were.
+func wantShort(t *testing.T, towns ...*town) {
+	t.Helper()
+	for _, w := range towns {
 		if got := w.limit(); got != shortLimit {
 			t.Errorf("%s: limit %d, want %d", w.name, got, shortLimit)
 		}

@@ -5,6 +5,7 @@
 package kernel
 
 import (
+	"flag"
 	"fmt"
 	"testing"
 
@@ -12,7 +13,14 @@ import (
 	"github.com/qtune/qtune/test/lab"
 )
 
-func TestMain(m *testing.M) { lab.Main(m) }
+func TestMain(m *testing.M) {
+	// Those of the loop mostly wait for windows to pass: all run at once, however few
+	// CPUs there are, unless -parallel says otherwise.
+	if err := flag.Set("test.parallel", "5"); err != nil {
+		panic(err)
+	}
+	lab.Main(m)
+}
 
 // cookieText is how a cookie stands in JSON.
 func cookieText(cookie uint64) string { return fmt.Sprintf("%016x", cookie) }
