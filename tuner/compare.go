@@ -58,6 +58,10 @@ func (k Kind) rank() int { return slices.Index([]Kind{KindSysctl, KindListen, Ki
 func (t *Tuner) compare(ctx context.Context, tx *Transaction) error {
 	satisfied := map[*Step]bool{}
 	somaxconn := map[valueID]int64{} // what steps will have made it
+	planned := map[valueID]bool{}
+	for _, s := range tx.runtimeSteps() {
+		planned[s.value()] = true
+	}
 	err := t.look(ctx, tx.runtimeSteps(), func(p place, s *Step, v int64, err error) error {
 		switch {
 		case errors.Is(err, host.ErrGone), errors.Is(err, host.ErrChanged):
@@ -70,7 +74,7 @@ func (t *Tuner) compare(ctx context.Context, tx *Transaction) error {
 		case v != s.From:
 			return fmt.Errorf("%w: %s is %d and was %d when the plan was made: make another", ErrStale, s, v, s.From)
 		case s.Kind == KindListen:
-			return hasRoom(p, s, somaxconn)
+			return cmp.Or(hasRoom(p, s, somaxconn), isWhole(p, s, planned))
 		}
 		somaxconn[s.value()] = s.To
 		return nil
@@ -103,6 +107,23 @@ func hasRoom(p place, s *Step, planned map[valueID]int64) error {
 	}
 	if somaxconn < s.To {
 		return fmt.Errorf("%w: %s cannot become %d: %w", ErrStale, s, s.To, shrinks(somaxconn))
+	}
+	return nil
+}
+
+// isWhole makes sure that a reuse-port group is resized whole: a member may have
+// joined since the plan was made, and would keep its limit.
+func isWhole(p place, s *Step, planned map[valueID]bool) error {
+	limits, err := p.group(s)
+	if err != nil {
+		return fmt.Errorf("look for the reuse-port group of %s: %w", s, err)
+	}
+	for cookie, limit := range limits {
+		v := s.value()
+		v.socket = cookie
+		if limit < s.To && !planned[v] {
+			return fmt.Errorf("%w: the reuse-port group of %s has a member that is not in the plan: all are resized or none, so make another plan", ErrStale, s)
+		}
 	}
 	return nil
 }

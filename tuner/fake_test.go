@@ -82,6 +82,11 @@ func (s *fakeSpace) read(step *Step) (int64, error) {
 	return s.sysctls[step.Key], nil
 }
 
+func (s *fakeSpace) group(step *Step) (map[string]int64, error) {
+	limit, err := s.read(step)
+	return map[string]int64{step.Listener.Cookie: limit}, err
+}
+
 func (s *fakeSpace) write(step *Step, from, to int64) error {
 	v, err := s.read(step)
 	switch {

@@ -25,8 +25,9 @@ type kernel interface {
 // A place is a namespace that is being visited.
 type place interface {
 	read(*Step) (int64, error)
-	write(s *Step, from, to int64) error // host.ErrChanged when it is not from
-	may(*Step) error                     // would write be allowed?
+	group(*Step) (map[string]int64, error) // limits of its listener's reuse-port group, by cookie
+	write(s *Step, from, to int64) error   // host.ErrChanged when it is not from
+	may(*Step) error                       // would write be allowed?
 }
 
 // liveKernel is that of this machine.
@@ -185,6 +186,21 @@ func (p *livePlace) listener(s *Step) (inetdiag.Socket, error) {
 		p.listeners = nil
 	}
 	return inetdiag.Socket{}, fmt.Errorf("listener %s: %w", s.Listener.Name(), host.ErrGone)
+}
+
+// group finds the members by what makes them one: all that bind(2) compares.
+func (p *livePlace) group(s *Step) (map[string]int64, error) {
+	l, err := p.listener(s)
+	if err != nil {
+		return nil, err
+	}
+	limits := map[string]int64{}
+	for _, m := range p.listeners {
+		if m.Family == l.Family && m.Addr == l.Addr && m.Port == l.Port && m.Ifindex == l.Ifindex && m.Has(inetdiag.V6Only) == l.Has(inetdiag.V6Only) {
+			limits[fmt.Sprintf("%016x", m.Cookie)] = int64(m.WQueue)
+		}
+	}
+	return limits, nil
 }
 
 // maxDumps is how often a dump is tried that the kernel's table changed under.

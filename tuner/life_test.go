@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/qtune/qtune/host"
+	"github.com/qtune/qtune/test/lab"
 )
 
 // wantState fails the test unless the transaction ended so, in the journal too.
@@ -177,6 +178,45 @@ func TestKernelApplyRefuses(t *testing.T) {
 			if all, err := tn.History(); len(all) != 0 || err != nil {
 				t.Errorf("History = %d transactions, %v, want none", len(all), err)
 			}
+		})
+	}
+}
+
+// TestKernelApplyWholeGroups proves that a reuse-port group is resized whole or not at
+// all: a member may join while somebody looks at the plan.
+func TestKernelApplyWholeGroups(t *testing.T) {
+	const port = 8080
+	tests := []struct {
+		name  string
+		first lab.Socket // which the plan resizes
+		joins lab.Socket
+		err   error
+	}{
+		{"a member that has joined", lab.Socket{Addr: "127.0.0.1"}, lab.Socket{Addr: "127.0.0.1", Backlog: 64}, ErrStale},
+		{"a member whose limit is higher already", lab.Socket{Addr: "127.0.0.1"}, lab.Socket{Addr: "127.0.0.1", Backlog: 128}, nil},
+		{"another address", lab.Socket{Addr: "127.0.0.1"}, lab.Socket{Addr: "127.0.0.2", Backlog: 64}, nil},
+		{"the other family", lab.Socket{Addr: "0.0.0.0"}, lab.Socket{Addr: "::", Backlog: 64, V6Only: true}, nil},
+		{"another device", lab.Socket{Addr: "0.0.0.0"}, lab.Socket{Addr: "0.0.0.0", Backlog: 64, Device: "lo"}, nil},
+		{"IPv6 alone beside both", lab.Socket{Addr: "::"}, lab.Socket{Addr: "::", Backlog: 64, V6Only: true}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newEmptyBox(t)
+			b.ns.SetSysctl(somaxconn, "128")
+			tt.first.Port, tt.first.Backlog, tt.first.ReusePort = port, 64, true
+			tt.joins.Port, tt.joins.ReusePort = port, true
+			b.child = b.ns.Start(lab.Process{Listen: []lab.Socket{tt.first}})
+			plan := planOf(b.listen(64, 100))
+			b.ns.Start(lab.Process{Listen: []lab.Socket{tt.joins}})
+			tx, err := newTuner(t, testOptions(t)).Apply(t.Context(), at(0), plan, ApplyOptions{})
+			if !errors.Is(err, tt.err) || (tx == nil) != (tt.err != nil) {
+				t.Errorf("Apply = %v, %v, want %v", tx, err, tt.err)
+			}
+			want := int64(100)
+			if tt.err != nil {
+				want = 64
+			}
+			b.want("afterwards", plan.Steps, want)
 		})
 	}
 }
