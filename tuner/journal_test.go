@@ -237,8 +237,11 @@ func TestPrune(t *testing.T) {
 	}
 	now := at(100 * 24 * time.Hour)
 	var all []*Transaction
-	add := func(state State, closed time.Duration, boot string) string {
+	add := func(state State, closed time.Duration, boot, key string) string {
 		tx := &Transaction{Schema: schema, State: state, BootID: boot, Deadline: now.after(0)}
+		if key != "" {
+			tx.Steps = []Step{{Kind: KindSysctl, Key: key, From: 1, To: 2, Outcome: Done}}
+		}
 		if !state.Open() {
 			tx.Closed = at(closed).Wall
 		}
@@ -258,15 +261,17 @@ func TestPrune(t *testing.T) {
 	}
 	const day = 24 * time.Hour
 	kept := map[string]string{}
-	kept[add(Applied, 0, testBoot)] = "an open one, however old"
-	add(Confirmed, 99*day, testBoot) // too many came after it
+	kept[add(Applied, 0, testBoot, synBacklog)] = "an open one, however old"
+	kept[add(Confirmed, 0, testBoot, somaxconn)] = "one in force, however many came after it"
+	add(Confirmed, 99*day, testBoot, syncookies) // too many came after it, and one that changed its value again
 	for range keepCount - 4 {
-		kept[add(RolledBack, 99*day, testBoot)] = "a young one"
+		kept[add(RolledBack, 99*day, testBoot, syncookies)] = "a young one"
 	}
-	kept[add(Confirmed, 0, testBoot)] = "an old one in force"
-	add(Confirmed, 0, "another") // of another boot
-	add(RolledBack, 69*day, testBoot)
-	kept[add(RolledBack, 70*day, testBoot)] = "one that is just young enough"
+	kept[add(Confirmed, 0, testBoot, syncookies)] = "an old one that may be in force again"
+	kept[add(Confirmed, 99*day, testBoot, syncookies)] = "one that changed its value again"
+	add(Confirmed, 0, "another", syncookies) // of another boot
+	add(RolledBack, 69*day, testBoot, syncookies)
+	kept[add(RolledBack, 70*day, testBoot, syncookies)] = "one that is just young enough"
 	if err := j.prune(all, now); err != nil {
 		t.Fatal(err)
 	}
