@@ -74,7 +74,11 @@ func (e *enforcer) plan(in *inspection.Inspection, p *policy.Policy) *tuner.Plan
 	return (&tuner.Planner{Inspection: in, Policy: p, Memory: e.host, BootID: e.bootID, Witness: e.witness, LiveResize: true}).Advised()
 }
 
-// stop undoes a trial: nobody would judge it. What was confirmed stays.
+// stopEvery is how often an agent that ends tries to undo its trial.
+const stopEvery = 50 * time.Millisecond
+
+// stop undoes a trial: nobody would judge it. What was confirmed stays. Another
+// process may hold the lock for the moment of a change, so it tries for a while.
 func (e *enforcer) stop() {
 	if e.loop.trial == nil {
 		return
@@ -89,7 +93,16 @@ func (e *enforcer) stop() {
 	}
 	d := e.loop.trial.about
 	d.Action, d.Rule, d.Inputs, d.Actual = actRollback, "the agent ends", e.loop.trial.evidence(), e.loop.trial.effect()
-	e.finish(ctx, now, &act{action: actRollback, tx: e.loop.trial.tx.ID, ending: stopped, reason: string(stopped) + ": the agent ends", entry: d})
+	a := act{action: actRollback, tx: e.loop.trial.tx.ID, ending: stopped, reason: string(stopped) + ": the agent ends", entry: d}
+	again := time.NewTicker(stopEvery)
+	defer again.Stop()
+	for e.finish(ctx, now, &a); e.loop.trial != nil; e.finish(ctx, now, &a) {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return // finish said why; the deadline stands behind
+		}
+	}
 }
 
 // step takes in what was seen, and does one thing at most.

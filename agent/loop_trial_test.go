@@ -78,6 +78,10 @@ func TestLoopTrialEnds(t *testing.T) {
 		{"a server that is started again", func(w *world, s *server) { w.restart(s) }, tuner.Gone, gone, time.Minute, 128},
 		{"a policy that no longer allows it", func(w *world, _ *server) { w.policy.Mode = policy.Advise }, tuner.RolledBack, stopped, time.Minute, 128},
 		{"an agent that ends", func(w *world, _ *server) { w.enforcer.stop() }, tuner.RolledBack, stopped, time.Minute, 128},
+		{"an agent that ends while another process holds the lock", func(w *world, _ *server) {
+			w.busy = 2
+			w.enforcer.stop()
+		}, tuner.RolledBack, stopped, time.Minute, 128},
 		{"an agent that is killed, and the next", func(w *world, _ *server) { w.restartAgent() }, tuner.RolledBack, stopped, time.Minute, 128},
 		{"one that is there before the tuner is", func(w *world, _ *server) {
 			w.silent = errDown

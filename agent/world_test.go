@@ -38,6 +38,7 @@ type world struct {
 	journal []*tuner.Transaction // the newest first
 	begins  []time.Duration      // of the transactions
 	down    error                // what every change ends with, when not nil
+	busy    int                  // how many rollbacks find the lock held by another
 	lost    bool                 // and it is done, but nobody hears of it
 	silent  error                // what the journal is answered with, when not nil
 }

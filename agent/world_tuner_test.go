@@ -74,6 +74,10 @@ func (w *world) Rollback(_ context.Context, now tuner.Now, id, reason string) (*
 	if w.down != nil {
 		return nil, w.down
 	}
+	if w.busy > 0 {
+		w.busy--
+		return nil, tuner.ErrBusy
+	}
 	tx := w.find(id)
 	tx.State, tx.Reason, tx.Closed = tuner.RolledBack, reason, now.Wall
 	var err error
