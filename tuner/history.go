@@ -7,6 +7,9 @@ package tuner
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -25,6 +28,23 @@ func (t *Tuner) History() ([]*Transaction, error) {
 	}
 	supersede(all)
 	return all, errors.Join(unread...)
+}
+
+// SetAside returns the files of records that could not be read and were set aside.
+// They stay until somebody deletes them.
+func (t *Tuner) SetAside() ([]string, error) {
+	dir := t.journal().dir
+	files, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the journal: %w", forRoot(err))
+	}
+	var all []string
+	for _, f := range files {
+		if strings.HasSuffix(f.Name(), recordSuffix+badSuffix) {
+			all = append(all, filepath.Join(dir, f.Name()))
+		}
+	}
+	return all, nil
 }
 
 // Find returns the transaction of that id, or of an id that begins so.

@@ -112,6 +112,9 @@ func TestBadRecords(t *testing.T) {
 			if err := os.WriteFile(path, tt.file, 0o600); err != nil {
 				t.Fatal(err)
 			}
+			if got, err := tn.SetAside(); len(got) != 0 || err != nil {
+				t.Errorf("SetAside = %q, %v, want none yet", got, err)
+			}
 			if all, err := tn.History(); len(all) != 0 || err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("History = %d transactions, %v, want none, and %q", len(all), err, tt.want)
 			}
@@ -127,6 +130,9 @@ func TestBadRecords(t *testing.T) {
 			}
 			if all, err := tn.Recover(t.Context(), at(0), true); len(all) != 0 || err != nil {
 				t.Errorf("Recover = %d, %v, want that it is reported once", len(all), err)
+			}
+			if got, err := tn.SetAside(); err != nil || !slices.Equal(got, []string{path + ".bad"}) {
+				t.Errorf("SetAside = %q, %v, want it listed from then on", got, err)
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -65,16 +66,39 @@ func (o *driftOptions) run(ctx context.Context) error {
 	for i := range all {
 		makePrintable(&all[i])
 	}
+	aside, err := setAside(t)
+	if err != nil {
+		return err
+	}
+	confirmed, err := anyConfirmed(t, now)
+	if err != nil {
+		return err
+	}
 	d := driftDocument{tuner.APIVersion, "Drift", append([]tuner.Drift{}, all...)}
-	err = writeText(o.Out, o.Output, d, func(s *screen) { s.drifts(all) })
+	err = writeText(o.Out, o.Output, d, func(s *screen) {
+		s.drifts(all, confirmed)
+		s.setAside(aside)
+	})
 	if err == nil && len(all) > 0 {
 		return errDrift
 	}
 	return err
 }
 
-func (s *screen) drifts(all []tuner.Drift) {
-	if len(all) == 0 {
+// anyConfirmed reports whether there is something that could have drifted.
+func anyConfirmed(t *hostTuner, now tuner.Now) (bool, error) {
+	all, err := history(t)
+	return slices.ContainsFunc(all, func(tx *tuner.Transaction) bool {
+		return tx.State == tuner.Confirmed && tx.BootID == now.BootID
+	}), err
+}
+
+func (s *screen) drifts(all []tuner.Drift, confirmed bool) {
+	switch {
+	case !confirmed:
+		s.say("Nothing is confirmed since the last boot, so nothing can have drifted.")
+		return
+	case len(all) == 0:
 		s.say("No drift: every value is what was confirmed.")
 		return
 	}

@@ -53,7 +53,11 @@ func (o *historyOptions) run() error {
 	if all == nil && unread != nil {
 		return unread
 	}
-	err = writeAs(o.Out, o.Output, historyOf(all), func() error { return writeHistory(o.Out, all, now) })
+	aside, err := setAside(t)
+	if err != nil {
+		return err
+	}
+	err = writeAs(o.Out, o.Output, historyOf(all, aside), func() error { return writeHistory(o.Out, all, aside, now) })
 	return errors.Join(err, unread)
 }
 
@@ -62,6 +66,7 @@ type historyDocument struct {
 	APIVersion   string               `json:"apiVersion"`
 	Kind         string               `json:"kind"`
 	Transactions []historyTransaction `json:"transactions"`
+	SetAside     []string             `json:"setAside,omitempty"` // files that could not be read
 }
 
 type historyTransaction struct {
@@ -82,8 +87,8 @@ type historyStep struct {
 	Outcome  tuner.Outcome `json:"outcome,omitempty"`
 }
 
-func historyOf(all []*tuner.Transaction) historyDocument {
-	d := historyDocument{APIVersion: tuner.APIVersion, Kind: "History", Transactions: []historyTransaction{}}
+func historyOf(all []*tuner.Transaction, aside []string) historyDocument {
+	d := historyDocument{APIVersion: tuner.APIVersion, Kind: "History", Transactions: []historyTransaction{}, SetAside: aside}
 	for _, tx := range all {
 		out := historyTransaction{ID: tx.ID, State: tx.State, Reason: tx.Reason, Created: tx.Created.Wall, Steps: []historyStep{}}
 		for i := range tx.Steps {
@@ -99,11 +104,14 @@ func historyOf(all []*tuner.Transaction) historyDocument {
 	return d
 }
 
-// writeHistory writes a line for each transaction.
-func writeHistory(out io.Writer, all []*tuner.Transaction, now tuner.Now) error {
+// writeHistory writes a line for each transaction, and what could not be read.
+func writeHistory(out io.Writer, all []*tuner.Transaction, aside []string, now tuner.Now) error {
 	s := newTextScreen(out)
 	if len(all) == 0 {
-		s.say("qtune has changed nothing on this host.")
+		if len(aside) == 0 {
+			s.say("qtune has changed nothing on this host.")
+		}
+		s.setAside(aside)
 		return s.w.Flush()
 	}
 	t := table{columns: []column{
@@ -125,6 +133,7 @@ func writeHistory(out io.Writer, all []*tuner.Transaction, now tuner.Now) error 
 		}})
 	}
 	t.write(s.w, terminalWidth(out), s.style.Colour) // uncut where it is no terminal
+	s.setAside(aside)
 	return s.w.Flush()
 }
 

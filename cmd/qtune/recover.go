@@ -63,13 +63,15 @@ func (o *recoverOptions) run(ctx context.Context) error {
 	for _, tx := range done {
 		makePrintable(tx)
 	}
-	e := writeText(o.Out, o.Output, historyOf(done), func(s *screen) {
+	aside, unread := setAside(t)
+	e := writeText(o.Out, o.Output, historyOf(done, aside), func(s *screen) {
 		if len(done) == 0 && err == nil {
 			s.say("Nothing to recover.")
 		}
 		for _, tx := range done {
 			s.decided(tx)
 		}
+		s.setAside(aside)
 	})
-	return errors.Join(err, e)
+	return errors.Join(err, unread, e)
 }

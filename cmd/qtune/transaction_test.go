@@ -8,7 +8,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,17 +78,17 @@ func TestTransactionScreens(t *testing.T) {
 func TestHistoryScreens(t *testing.T) {
 	now := tuner.Now{Moment: tuner.Moment{Boot: time.Hour + 2*time.Minute}, BootID: "boot"}
 	var b bytes.Buffer
-	if err := writeHistory(&b, transactions(), now); err != nil {
+	if err := writeHistory(&b, transactions(), nil, now); err != nil {
 		t.Fatal(err)
 	}
 	compareGolden(t, filepath.Join("testdata", "transaction", "history.txt"), b.Bytes())
 	b.Reset()
-	if err := writeAs(&b, "json", historyOf(transactions()), nil); err != nil {
+	if err := writeAs(&b, "json", historyOf(transactions(), nil), nil); err != nil {
 		t.Fatal(err)
 	}
 	compareGolden(t, filepath.Join("testdata", "transaction", "history.json"), b.Bytes())
 	b.Reset()
-	if err := writeHistory(&b, nil, now); err != nil || b.String() != "qtune has changed nothing on this host.\n" {
+	if err := writeHistory(&b, nil, nil, now); err != nil || b.String() != "qtune has changed nothing on this host.\n" {
 		t.Errorf("an empty journal: %q, %v", b.String(), err)
 	}
 }
@@ -97,7 +99,7 @@ func TestDriftScreen(t *testing.T) {
 	step.Seen = &seen
 	var b bytes.Buffer
 	if err := writeText(&b, outputText, nil, func(s *screen) {
-		s.drifts([]tuner.Drift{{Transaction: transactions()[1].ID, Step: step}})
+		s.drifts([]tuner.Drift{{Transaction: transactions()[1].ID, Step: step}}, true)
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -118,5 +120,55 @@ func TestDocumentsHaveAKind(t *testing.T) {
 	}
 	if got.APIVersion != tuner.APIVersion || got.Kind != "Transaction" || got.ID == "" || got.State != "applied" {
 		t.Errorf("a transaction is written as %s", b)
+	}
+}
+
+// TestJournalWithoutValues runs the commands that read the journal where nothing is
+// confirmed, and where a record was set aside.
+func TestJournalWithoutValues(t *testing.T) {
+	const nothing, confirmed, drift = "qtune has changed nothing", "Nothing is confirmed", "No drift"
+	bad := filepath.Join("journal", "01JDHV5A000000000000000000.json.bad")
+	aside := "1 record that could not be read:"
+	tests := []struct {
+		name  string
+		args  []string
+		bad   bool
+		wants []string
+		never []string
+	}{
+		{"history of nothing", []string{"history"}, false, []string{nothing}, []string{aside}},
+		{"history of a record that cannot be read", []string{"history"}, true, []string{aside, bad}, []string{nothing}},
+		{"the same as JSON", []string{"history", "-o", "json"}, true, []string{`"setAside"`, bad}, nil},
+		{"drift of nothing", []string{"drift"}, false, []string{confirmed}, []string{drift, aside}},
+		{"drift of a record that cannot be read", []string{"drift"}, true, []string{confirmed, aside, bad}, []string{drift}},
+		{"recovery of a record that cannot be read", []string{"recover"}, true, []string{"Nothing to recover", aside, bad}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.Mkdir(filepath.Join(dir, "journal"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if tt.bad {
+				if err := os.WriteFile(filepath.Join(dir, bad), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b, err := execute(t, append(tt.args, "--state-dir", dir, "--lock-file", filepath.Join(dir, "lock"))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := string(b)
+			for _, want := range tt.wants {
+				if !strings.Contains(out, want) {
+					t.Errorf("qtune %v says %q, want %q in it", tt.args, out, want)
+				}
+			}
+			for _, never := range tt.never {
+				if strings.Contains(out, never) {
+					t.Errorf("qtune %v says %q, want no %q in it", tt.args, out, never)
+				}
+			}
+		})
 	}
 }
