@@ -25,7 +25,11 @@ func (s *screen) plan(p *tuner.Plan) {
 	if len(p.Steps) == 0 {
 		s.say("%s: %s", p.Host, s.paint(styleBold, "nothing to change"))
 	} else {
-		s.say("%s: %s in %s", p.Host, s.paint(styleBold, count(len(p.Steps), "change")), count(len(groups), "network namespace"))
+		places := count(len(groups), "network namespace")
+		if hostAmong(groups) {
+			places += ", the host's own among them"
+		}
+		s.say("%s: %s in %s", p.Host, s.paint(styleBold, count(len(p.Steps), "change")), places)
 	}
 	names := 0
 	for i := range p.Steps {

@@ -6,6 +6,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/qtune/qtune/tcpq"
@@ -25,6 +26,12 @@ func byScope(steps []tuner.Step) (groups [][]*tuner.Step) {
 		groups[at] = append(groups[at], &steps[i])
 	}
 	return groups
+}
+
+// hostAmong reports whether the host's namespace is one of several: who asks for all
+// may have meant the pods'.
+func hostAmong(groups [][]*tuner.Step) bool {
+	return len(groups) > 1 && slices.ContainsFunc(groups, func(g []*tuner.Step) bool { return g[0].Scope.Host })
 }
 
 // sameSteps puts together the namespaces in which the same is to be done: a policy
