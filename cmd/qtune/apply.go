@@ -148,14 +148,14 @@ func (o *applyOptions) run(ctx context.Context) error {
 	if in != nil {
 		s.unread(in)
 	}
-	if o.Persist && !p.Empty() {
-		s.say("When it is confirmed, the host's values are also written to /etc/sysctl.d/%s.", sysctl.PersistName)
-	}
 	if err := s.w.Flush(); err != nil {
 		return err
 	}
 	if err := o.allowed(p); err != nil || p.Empty() {
 		return err
+	}
+	if o.Persist {
+		o.say("When it is confirmed, the host's values are also written to /etc/sysctl.d/%s.", sysctl.PersistName)
 	}
 	t, err := o.tuner()
 	if err != nil {

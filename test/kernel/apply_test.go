@@ -172,7 +172,11 @@ func TestKernelApplyIsRefused(t *testing.T) {
 	}
 	before, _ := h.ns.Sysctl("net.core.somaxconn")
 	for _, tt := range tests {
-		t.Run(tt.name, func(*testing.T) { h.apply(tt.want, tt.args...) })
+		t.Run(tt.name, func(t *testing.T) {
+			if out := h.apply(tt.want, tt.args...); strings.Contains(out, "/etc/sysctl.d") {
+				t.Errorf("it promises a boot file that it does not write:\n%s", out)
+			}
+		})
 	}
 	h.wantSysctl("net.core.somaxconn", before)
 	h.wantLimit(8)
