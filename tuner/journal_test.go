@@ -296,6 +296,36 @@ func TestPrune(t *testing.T) {
 	}
 }
 
+// TestPruneInForce proves that even what is in force has a bound.
+func TestPruneInForce(t *testing.T) {
+	j := (&Tuner{opts: testOptions(t)}).journal()
+	if err := j.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	var all []*Transaction
+	for i := range keepInForce + 1 {
+		tx := &Transaction{Schema: schema, State: Confirmed, BootID: testBoot, Closed: at(0).Wall}
+		tx.Steps = []Step{{Kind: KindSysctl, Scope: Scope{Netns: uint64(i)}, Key: somaxconn, From: 1, To: 2, Outcome: Done}}
+		var err error
+		if tx.ID, err = newID(at(time.Duration(i)*time.Second).Wall, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(j.dir, tx.ID+recordSuffix), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		all = slices.Insert(all, 0, tx)
+	}
+	if err := j.prune(all, at(0)); err != nil {
+		t.Fatal(err)
+	}
+	for i, tx := range all {
+		_, err := os.Stat(filepath.Join(j.dir, tx.ID+recordSuffix))
+		if kept := err == nil; kept != (i < keepInForce) {
+			t.Errorf("of %d in force the %d. newest is kept: %t", len(all), i+1, kept)
+		}
+	}
+}
+
 // TestNewID proves that ids sort by age, whatever the clock does.
 func TestNewID(t *testing.T) {
 	var newest *Transaction
