@@ -5,6 +5,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,6 +30,11 @@ func TestMain(m *testing.M) {
 	if err := install(); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
+	}
+	// Those of the loop mostly wait for windows to pass: all run at once, however few
+	// CPUs there are, unless -parallel says otherwise.
+	if err := flag.Set("test.parallel", "5"); err != nil {
+		panic(err)
 	}
 	lab.Main(m)
 }

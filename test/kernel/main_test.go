@@ -5,7 +5,6 @@
 package kernel
 
 import (
-	"flag"
 	"fmt"
 	"testing"
 
@@ -14,11 +13,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// Those of the loop mostly wait for windows to pass: all run at once, however few
-	// CPUs there are, unless -parallel says otherwise.
-	if err := flag.Set("test.parallel", "5"); err != nil {
-		panic(err)
-	}
 	lab.Main(m)
 }
 

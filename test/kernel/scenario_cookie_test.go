@@ -67,7 +67,7 @@ func cookieRows() []row {
 // zombies lets thirty peers at a time come to an empty queue of eleven, and bring
 // their cookies back before it is emptied: no SYN meets a full queue.
 func (p *play) zombies(l *lab.Held) {
-	peers := p.cable().NewPeers(onCable(l))
+	peers := p.cable().NewPeers(lab.OnCable(l))
 	come := false
 	p.every(80*ms, func() {
 		if come = !come; come {

@@ -24,14 +24,14 @@ func innocentRows() []row {
 		{"stray ACKs are no finding", func(p *play) {
 			l := p.listen(lab.Socket{Addr: any4, Port: 80, Backlog: 100})
 			w := p.cable()
-			p.every(10*ms, func() { w.SendAck(onCable(l), 2) })
+			p.every(10*ms, func() { w.SendAck(lab.OnCable(l), 2) })
 			p.moved("OutRsts", 30)
 			p.still("ListenDrops")
 		}},
 		{"SYNs with a wrong checksum are no finding", func(p *play) {
 			l := p.listen(lab.Socket{Addr: any4, Port: 80, Backlog: 100})
 			w := p.cable()
-			p.every(10*ms, func() { w.SendBroken(onCable(l), 2) })
+			p.every(10*ms, func() { w.SendBroken(lab.OnCable(l), 2) })
 			p.still("ListenDrops")
 		}},
 		{"SYNs to a closed port are no finding", func(p *play) {
@@ -69,7 +69,7 @@ func innocentRows() []row {
 			for port := uint16(80); port < 82; port++ {
 				l := p.listen(lab.Socket{Addr: any4, Port: port, Backlog: 16})
 				w := p.cable()
-				p.every(10*ms, func() { w.Send(onCable(l), lab.RST, 5) })
+				p.every(10*ms, func() { w.Send(lab.OnCable(l), lab.RST, 5) })
 				p.bursts(l, 40)
 				p.want("accept-queue-overflow", l.Inode, longerQueue(40), tells("shared|suspect|other listener|others"))
 			}
@@ -81,7 +81,7 @@ func innocentRows() []row {
 			p.also = append(p.also, other)
 			innocent := other.Start(lab.Process{Plain: true, Listen: []lab.Socket{{Addr: any4, Port: 80, Backlog: 16}}}).Listeners[0]
 			w := other.NewWire("near")
-			p.every(10*ms, func() { scanAll(w, onCable(innocent)) })
+			p.every(10*ms, func() { scanAll(w, lab.OnCable(innocent)) })
 			victim := p.listen(lab.Socket{Addr: loopback4, Port: 80, Backlog: 16})
 			p.bursts(victim, 40)
 			p.discarded(innocent, 30)
@@ -131,7 +131,7 @@ func scanAll(w *lab.Wire, to netip.AddrPort) {
 func (p *play) scanned(scan func(*lab.Wire, netip.AddrPort)) *lab.Held {
 	l := p.listen(lab.Socket{Addr: any4, Port: 80, Backlog: 100})
 	w := p.cable()
-	p.every(10*ms, func() { scan(w, onCable(l)) })
+	p.every(10*ms, func() { scan(w, lab.OnCable(l)) })
 	p.discarded(l, 30)
 	return l
 }
@@ -146,7 +146,7 @@ func unanswerable(setting string) func(*play) {
 		var n uint16
 		p.every(10*ms, func() {
 			n++
-			w.SendFrom(netip.AddrPortFrom(netip.MustParseAddr("172.16.0.1"), 1024+n), onCable(l))
+			w.SendFrom(netip.AddrPortFrom(netip.MustParseAddr("172.16.0.1"), 1024+n), lab.OnCable(l))
 		})
 		p.moved("ListenDrops", 15)
 		p.still("ListenOverflows", "TCPReqQFullDrop")

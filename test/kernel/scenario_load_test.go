@@ -177,7 +177,7 @@ func loadRows() []row {
 		{"clients that are told by an RST say that tcp_abort_on_overflow is on", func(p *play) {
 			p.ns.SetSysctl(abortOnOverflow, "1")
 			l := p.listen(lab.Socket{Addr: any4, Port: 80, Backlog: 10})
-			peers := p.cable().NewPeers(onCable(l))
+			peers := p.cable().NewPeers(lab.OnCable(l))
 			c := p.clients(l)
 			// Eight are half-open when others fill the queue: their ACKs come too late.
 			come := false

@@ -36,7 +36,7 @@ func pastRows() []row {
 		{"an old flood without cookies is of the past", func(p *play) {
 			p.ns.SetSysctl(cookies, "0")
 			l := p.listen(socket)
-			p.cable().Send(onCable(l), lab.SYN, 50)
+			p.cable().Send(lab.OnCable(l), lab.SYN, 50)
 			lab.Wait(p.t, "SYNs to be refused", func() bool { return p.ns.Counters()["TCPReqQFullDrop"] > 30 })
 			p.still("ListenDrops")
 			p.info("past-loss")
@@ -45,7 +45,7 @@ func pastRows() []row {
 		{"old scans are nothing", func(p *play) {
 			l := p.listen(socket)
 			for range 20 {
-				scanAll(p.cable(), onCable(l))
+				scanAll(p.cable(), lab.OnCable(l))
 			}
 			p.seen(l.Inode, func(t testing.TB, got inspection.Listener) {
 				if n := got.Discards.Total; n == nil || *n < 30 {

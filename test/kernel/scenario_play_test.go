@@ -5,7 +5,6 @@
 package kernel
 
 import (
-	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -88,9 +87,6 @@ func (p *play) listen(s lab.Socket) *lab.Held {
 	p.t.Helper()
 	return p.server(lab.Process{Listen: []lab.Socket{s}}).Listeners[0]
 }
-
-// onCable returns where forged peers find a listener of all addresses.
-func onCable(l *lab.Held) netip.AddrPort { return netip.AddrPortFrom(lab.Near4, l.Port) }
 
 // clients returns clients of a listener.
 func (p *play) clients(l *lab.Held) *lab.Clients {

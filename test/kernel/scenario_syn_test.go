@@ -17,7 +17,7 @@ func synRows() []row {
 		{"a flood without cookies is a flood, and cookies help at once", func(p *play) {
 			p.ns.SetSysctl(cookies, "0")
 			l := p.listen(lab.Socket{Addr: any4, Port: 80, Backlog: 50})
-			p.flood(onCable(l))
+			p.flood(lab.OnCable(l))
 			p.untilMoved("TCPReqQFullDrop")
 			p.moved("TCPReqQFullDrop", 30)
 			p.want("syn-flood-suspected", l.Inode, changeTo(cookies, 0, 1), noChange(synBack, maxConn), tells("peers|SYN"))
@@ -28,7 +28,7 @@ func synRows() []row {
 			p.ns.SetSysctl(cookies, "0")
 			p.ns.SetSysctl(synBack, "16")
 			l := p.listen(lab.Socket{Addr: any4, Port: 80, Backlog: 500})
-			p.flood(onCable(l))
+			p.flood(lab.OnCable(l))
 			p.untilMoved("ListenDrops")
 			p.moved("ListenDrops", 15)
 			p.still("TCPReqQFullDrop", "ListenOverflows")
@@ -38,7 +38,7 @@ func synRows() []row {
 		}},
 		{"a flood that cookies answer is a flood", func(p *play) {
 			l := p.listen(lab.Socket{Addr: any4, Port: 80, Backlog: 50})
-			p.flood(onCable(l))
+			p.flood(lab.OnCable(l))
 			p.untilMoved("SyncookiesSent")
 			p.moved("SyncookiesSent", 30)
 			p.still("ListenDrops")
@@ -48,7 +48,7 @@ func synRows() []row {
 		{"a flood of a listener that answers all by cookie is a flood", func(p *play) {
 			p.ns.SetSysctl(cookies, "2")
 			l := p.listen(lab.Socket{Addr: any4, Port: 80, Backlog: 50})
-			p.flood(onCable(l))
+			p.flood(lab.OnCable(l))
 			p.untilMoved("SyncookiesSent")
 			p.moved("SyncookiesSent", 30)
 			p.still("ListenDrops")
@@ -70,7 +70,7 @@ func synRows() []row {
 			l.Serve(lab.Serve{})
 			c := p.clients(l)
 			p.every(10*ms, func() { c.Come(2) })
-			p.flood(onCable(l))
+			p.flood(lab.OnCable(l))
 			p.untilMoved("SyncookiesSent")
 			p.moved("SyncookiesSent", 30)
 			p.moved("SyncookiesRecv", 30)
@@ -84,7 +84,7 @@ func synRows() []row {
 			l.Serve(lab.Serve{})
 			c := p.clients(l)
 			p.every(10*ms, func() { c.Come(2) })
-			p.flood(onCable(l))
+			p.flood(lab.OnCable(l))
 			p.untilMoved("TCPReqQFullDrop")
 			p.moved("TCPReqQFullDrop", 30)
 			p.want("syn-flood-suspected", l.Inode, changeTo(cookies, 0, 1), noChange(synBack, maxConn))
@@ -98,7 +98,7 @@ func synRows() []row {
 			busy.Serve(lab.Serve{})
 			c := p.clients(busy)
 			p.every(10*ms, func() { c.Come(2) })
-			p.flood(onCable(l))
+			p.flood(lab.OnCable(l))
 			p.untilMoved("TCPReqQFullDrop")
 			p.moved("TCPReqQFullDrop", 30)
 			p.moved("PassiveOpens", 30)
@@ -136,7 +136,7 @@ func synRows() []row {
 		{"a flood of one listener and bursts at another are two findings", func(p *play) {
 			p.ns.SetSysctl(cookies, "0")
 			flooded := p.listen(lab.Socket{Addr: any4, Port: 80, Backlog: 50})
-			p.flood(onCable(flooded))
+			p.flood(lab.OnCable(flooded))
 			l := p.listen(lab.Socket{Addr: loopback4, Port: 81, Backlog: 16})
 			p.bursts(l, 40)
 			p.untilMoved("TCPReqQFullDrop")
@@ -216,7 +216,7 @@ func (p *play) late(l *lab.Held, each int) *lab.Peers {
 }
 
 func (p *play) later(l *lab.Held, each int, answer time.Duration) *lab.Peers {
-	peers := p.cable().NewPeers(onCable(l))
+	peers := p.cable().NewPeers(lab.OnCable(l))
 	p.every(50*ms, func() { peers.Knock(each) })
 	p.every(10*ms, func() { peers.Answer(answer) })
 	return peers

@@ -121,3 +121,6 @@ func (w *Wire) forge(s selftest.Segment) {
 	w.ns.t.Helper()
 	must(w.ns.t, "forge", w.forger.Send(s))
 }
+
+// OnCable returns where forged peers find a listener of all addresses.
+func OnCable(l *Held) netip.AddrPort { return netip.AddrPortFrom(Near4, l.Port) }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
+//go:build linux && e2e
 
-package kernel
+package e2e
 
 import (
 	"testing"
@@ -21,10 +21,10 @@ const shortLimit = 64
 // healthy is a server that works off whatever comes, but is not always there.
 var healthy = lab.Serve{Every: 30 * time.Millisecond}
 
-// TestKernelLoopTunes proves that bursts to a healthy server are tuned for and that
+// TestLoopTunes proves that bursts to a healthy server are tuned for and that
 // the change is kept by evidence; that a server which is started again, and so has its
 // old limit, is tuned again; and that what was confirmed outlives the agent.
-func TestKernelLoopTunes(t *testing.T) {
+func TestLoopTunes(t *testing.T) {
 	lab.NeedRoot(t)
 	lab.NeedRealTime(t)
 	t.Parallel()
@@ -63,10 +63,10 @@ func barely(p *policy.Policy) {
 	p.Trial.Max = p.Trial.Duration
 }
 
-// TestKernelLoopUndoes proves that a change is undone when traffic halves by itself
+// TestLoopUndoes proves that a change is undone when traffic halves by itself
 // and when nothing changes but that a scan stops; and who is left alone meanwhile: who
 // accepts too slowly, who is stuck, who is flooded with SYNs and who is scanned.
-func TestKernelLoopUndoes(t *testing.T) {
+func TestLoopUndoes(t *testing.T) {
 	lab.NeedRoot(t)
 	lab.NeedRealTime(t)
 	t.Parallel()
@@ -82,7 +82,7 @@ func TestKernelLoopUndoes(t *testing.T) {
 	slow, stuck, flooded, scanned := aloneTowns(t)
 	e := enforce(t, barely, halves, scan, slow, stuck, flooded, scanned)
 	halves.busy(250*time.Millisecond, halves.comes(110))
-	scan.busy(500*time.Millisecond, func() { line.HealthCheck(onCable(scan.server), 200); bursts() })
+	scan.busy(500*time.Millisecond, func() { line.HealthCheck(lab.OnCable(scan.server), 200); bursts() })
 
 	for i := range 2 {
 		tx := e.onTrial(i)
@@ -104,15 +104,15 @@ func TestKernelLoopUndoes(t *testing.T) {
 	wantShort(t, halves, scan, slow, stuck, flooded, scanned)
 }
 
-// TestKernelLoopYields proves that a change is undone when somebody else writes, whose
+// TestLoopYields proves that a change is undone when somebody else writes, whose
 // value stays, and when the agent ends.
-func TestKernelLoopYields(t *testing.T) {
+func TestLoopYields(t *testing.T) {
 	lab.NeedRoot(t)
 	lab.NeedRealTime(t)
 	t.Parallel()
 	foreign := newTown(t, "foreign", shortQueue)
 	foreign.child.Kill()
-	foreign.ns.SetSysctl(maxConn, "64")
+	foreign.ns.SetSysctl("net.core.somaxconn", "64")
 	foreign.socket.Backlog = 4096 // cut down to somaxconn
 	foreign.open()
 	foreign.server.Serve(healthy)
@@ -127,9 +127,9 @@ func TestKernelLoopYields(t *testing.T) {
 	if len(tx.Steps) != 2 || foreign.limit() <= shortLimit {
 		t.Errorf("%d steps and limit %d, want somaxconn and the listener raised", len(tx.Steps), foreign.limit())
 	}
-	foreign.ns.SetSysctl(maxConn, "300")
+	foreign.ns.SetSysctl("net.core.somaxconn", "300")
 	e.ended(tuner.Conflict, "conflict")
-	if got, _ := foreign.ns.Sysctl(maxConn); got != "300" {
+	if got, _ := foreign.ns.Sysctl("net.core.somaxconn"); got != "300" {
 		t.Errorf("somaxconn is %s, want 300, as somebody set it", got)
 	}
 
@@ -165,11 +165,11 @@ func aloneTowns(t *testing.T) (slow, stuck, flooded, scanned *town) {
 	flooded = newTown(t, "flooded", shortQueue)
 	flooded.server.Serve(healthy)
 	cable := flooded.ns.NewWire("near")
-	flooded.busy(20*time.Millisecond, func() { cable.Send(onCable(flooded.server), lab.SYN, 20) })
+	flooded.busy(20*time.Millisecond, func() { cable.Send(lab.OnCable(flooded.server), lab.SYN, 20) })
 
 	scanned = newTown(t, "scanned", shortQueue)
 	scanned.server.Serve(healthy)
 	line, calm := scanned.ns.NewWire("near"), scanned.comes(3)
-	scanned.busy(20*time.Millisecond, func() { line.HealthCheck(onCable(scanned.server), 10); calm() })
+	scanned.busy(20*time.Millisecond, func() { line.HealthCheck(lab.OnCable(scanned.server), 10); calm() })
 	return slow, stuck, flooded, scanned
 }

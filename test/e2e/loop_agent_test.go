@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
+//go:build linux && e2e
 
-package kernel
+package e2e
 
 import (
 	"os"
@@ -28,10 +28,10 @@ spec:
   liveResize: {namespaces: [signals]}
 `
 
-// TestKernelLoopAgent proves of the program that mode enforce needs a policy file; that
+// TestLoopAgent proves of the program that mode enforce needs a policy file; that
 // SIGHUP reads it again and one that is not right changes nothing but is told; that a
 // trial is told; and that SIGTERM rolls it back.
-func TestKernelLoopAgent(t *testing.T) {
+func TestLoopAgent(t *testing.T) {
 	lab.NeedRoot(t)
 	lab.NeedRealTime(t)
 	t.Parallel()
