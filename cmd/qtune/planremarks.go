@@ -21,7 +21,7 @@ func (s *screen) cost(c tuner.Cost) {
 		lines = append(lines, [2]string{bytesText(c.WorstBytes), "when every client there has sent all it may before accept(2)"})
 	}
 	if c.WorstWaitSecond > 0 {
-		lines = append(lines, [2]string{secondsText(c.WorstWaitSecond), "longer the last one of a full queue waits for accept(2)"})
+		lines = append(lines, [2]string{secondsText(c.WorstWaitSecond), "longer at most the last of a full queue waits for accept(2)"})
 	}
 	label := "cost"
 	for i, line := range lines {
