@@ -239,10 +239,7 @@ func (l *loop) ended(now tuner.Now, a *act, how ending) {
 func keyOf(j *judged) experiment {
 	pod := ""
 	if o := j.shown.Owner; o != nil && o.Pod != nil {
-		pod = o.Pod.UID
-		if o.Pod.Name != "" {
-			pod = o.Pod.Namespace + "/" + o.Pod.Name
-		}
+		pod = o.Pod.String()
 	}
 	return experiment{placeOf(j.ns.Host, pod, j.ns.Name, j.ns.ID.Inode), j.comm(), j.name(), int64(j.l.Accept.Max)}
 }

@@ -34,13 +34,21 @@ func (r *Refused) String() string {
 	return fmt.Sprintf("%d-%d", r.Min, r.Max)
 }
 
+// String returns NAMESPACE/NAME, or the uid of a pod whose name is not known.
+func (p *Pod) String() string {
+	if p.Name == "" {
+		return p.UID
+	}
+	return p.Namespace + "/" + p.Name
+}
+
 // Place returns the pod or the container, as short as is clear, or "".
 func (o *Owner) Place() string {
 	switch {
 	case o == nil:
 		return ""
 	case o.Pod != nil && o.Pod.Name != "":
-		return o.Pod.Namespace + "/" + o.Pod.Name
+		return o.Pod.String()
 	case o.Pod != nil:
 		return "pod " + o.Pod.UID
 	case o.Container != nil:

@@ -71,9 +71,8 @@ func (s *space) settle(o *inspection.Owner) {
 		return
 	}
 	if p := o.Pod; p != nil && s.scope.Pod == "" {
-		s.scope.Pod = p.UID
+		s.scope.Pod = p.String()
 		if p.Name != "" {
-			s.scope.Pod = p.Namespace + "/" + p.Name
 			s.place.Pod = s.scope.Pod
 		}
 	}
