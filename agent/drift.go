@@ -49,7 +49,7 @@ func (e *enforcer) lookForDrift(ctx context.Context, now tuner.Now) {
 		key := drifted{s.Scope.Netns, s.Scope.Cookie, s.Key}
 		shown := inspection.DriftedSetting{Transaction: found[i].Transaction, Netns: s.Scope.Netns, What: s.Key, Ours: s.To}
 		if s.Listener != nil {
-			key.what, shown.What = s.Listener.Cookie, nameOf(s.Listener)
+			key.what, shown.What = s.Listener.Cookie, s.Listener.Name()
 		}
 		if s.Seen != nil {
 			shown.Found = *s.Seen

@@ -100,7 +100,7 @@ func TestLoopRandomly(t *testing.T) {
 		for _, tx := range slices.Backward(w.journal) {
 			states[tx.State]++
 			step := tx.Steps[len(tx.Steps)-1]
-			e := experiment{placeOf(false, "", "", step.Scope.Netns), step.Listener.Comm, nameOf(step.Listener), step.From}
+			e := experiment{placeOf(false, "", "", step.Scope.Netns), step.Listener.Comm, step.Listener.Name(), step.From}
 			if at, did := failed[e]; did && tx.Created.Boot-at < coolDown*window {
 				t.Errorf("seed %d: %v was tried again after %v", seed, e, tx.Created.Boot-at)
 			}

@@ -120,7 +120,7 @@ func (m *memory) learn(now tuner.Now, tx *tuner.Transaction) {
 		if s.Listener == nil || tx.State.Open() || tx.State == tuner.Superseded {
 			continue
 		}
-		e := experiment{placeOf(s.Scope.Host, s.Scope.Pod, s.Scope.Name, s.Scope.Netns), s.Listener.Comm, nameOf(s.Listener), s.From}
+		e := experiment{placeOf(s.Scope.Host, s.Scope.Pod, s.Scope.Name, s.Scope.Netns), s.Listener.Comm, s.Listener.Name(), s.From}
 		m.ended(ago(now, tx.Closed), tx.ID, idOf(s), e, how)
 	}
 }
@@ -164,11 +164,6 @@ var endings = []ending{confirmed, noBenefit, inconclusive, regression, conflict,
 // failed reports whether the same experiment would be likely to end so again.
 func (e ending) failed() bool {
 	return slices.Contains([]ending{noBenefit, inconclusive, regression, conflict, overruled, incomplete, notApplied}, e)
-}
-
-// nameOf returns ADDR[%DEV]:PORT.
-func nameOf(s *tuner.Socket) string {
-	return tcpq.ListenerName(s.Address, strings.Contains(s.Address, ":"), s.Device, s.Port)
 }
 
 // endingIn returns the ending that a transaction's reason begins with. What else

@@ -149,7 +149,7 @@ func promises(p *tuner.Plan, j *judged) (to int64, held []inspection.Alternative
 		r := &p.Refusals[i]
 		what := r.Key
 		if r.Listener != nil {
-			what = nameOf(r.Listener)
+			what = r.Listener.Name()
 		}
 		rail := r.Rail
 		if rail == "" {

@@ -95,7 +95,7 @@ func historyOf(all []*tuner.Transaction, aside []string) historyDocument {
 			step := &tx.Steps[i]
 			h := historyStep{Kind: step.Kind, Netns: step.Scope.Netns, Key: step.Key, From: step.From, To: step.To, Outcome: step.Outcome}
 			if step.Listener != nil {
-				h.Listener = listenerText(step.Listener)
+				h.Listener = step.Listener.Name()
 			}
 			out.Steps = append(out.Steps, h)
 		}

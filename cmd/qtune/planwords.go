@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/qtune/qtune/tcpq"
 	"github.com/qtune/qtune/tuner"
 )
 
@@ -116,14 +115,9 @@ func socketText(l *tuner.Socket) string {
 		return "a listener"
 	}
 	if l.Comm == "" {
-		return listenerText(l)
+		return l.Name()
 	}
-	return listenerText(l) + " " + l.Comm
-}
-
-// listenerText returns ADDR[%DEV]:PORT.
-func listenerText(l *tuner.Socket) string {
-	return tcpq.ListenerName(l.Address, strings.Contains(l.Address, ":"), l.Device, l.Port)
+	return l.Name() + " " + l.Comm
 }
 
 // setterText says who else sets a key, and to what.
