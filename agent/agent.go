@@ -29,16 +29,6 @@ import (
 	"github.com/qtune/qtune/tuner"
 )
 
-// A Mode says what the agent does with what it sees.
-type Mode string
-
-// The modes.
-const (
-	Observe Mode = "observe" // it tells lengths, limits and losses
-	Advise  Mode = "advise"  // and what is wrong, and what to do
-	Enforce Mode = "enforce" // and does it, as far as the policy allows
-)
-
 // DefaultStep is the time between two steps. What else the agent does follows it.
 const DefaultStep = 5 * time.Second
 
@@ -58,7 +48,7 @@ const StaleAfter = 3
 // Options say how an agent works.
 type Options struct {
 	Version string
-	Mode    Mode
+	Mode    policy.Mode // what it does with what it sees; in enforce the policy has to allow it, too
 
 	Step        time.Duration // between two steps
 	MaxSampleHz int           // of the listeners that fill
@@ -261,7 +251,7 @@ func (a *Agent) look(ctx context.Context, began time.Time, work collector.Work) 
 	delta := a.course.add(s, samples)
 	w := a.course.window
 	var report advisor.Report
-	if a.opts.Mode != Observe {
+	if a.opts.Mode != policy.Observe {
 		report = judge(s, &w, &a.opts.Policy)
 	}
 	in := inspection.From(s, &w, report)

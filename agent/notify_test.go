@@ -16,6 +16,7 @@ import (
 	"github.com/qtune/qtune/collector"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/policy"
 )
 
 // TestNotify lets a real agent tell a socket like systemd's how it is doing.
@@ -51,7 +52,7 @@ func TestNotify(t *testing.T) {
 	serving := make(chan struct{})
 	steps := make(chan struct{}, 1000)
 	a := New(live, Options{
-		Mode: Observe, Step: 100 * time.Millisecond, MaxSampleHz: 10, CPUShare: 1, PeakWindow: time.Minute,
+		Mode: policy.Observe, Step: 100 * time.Millisecond, MaxSampleHz: 10, CPUShare: 1, PeakWindow: time.Minute,
 		Syn: collector.SynNever, Log: slog.New(slog.DiscardHandler), Serving: serving,
 		Publish: func(*inspection.Inspection, time.Duration) { steps <- struct{}{} },
 	})

@@ -28,7 +28,7 @@ func (a *Agent) reload() {
 	}
 	a.policyError = ""
 	a.opts.Log.Info("policy read again", "from", a.opts.Policy.Revision(), "to", p.Revision(), "mode", p.Mode)
-	if p.Mode != policy.Enforce && a.opts.Mode == Enforce {
+	if p.Mode != policy.Enforce && a.opts.Mode == policy.Enforce {
 		a.opts.Log.Warn("the policy allows no changes: they are recommended only", "mode", p.Mode)
 	}
 	a.opts.Policy = *p

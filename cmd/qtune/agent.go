@@ -21,6 +21,7 @@ import (
 	"github.com/qtune/qtune/exporter/page"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/inspection"
+	"github.com/qtune/qtune/policy"
 	"github.com/qtune/qtune/tuner"
 )
 
@@ -87,7 +88,7 @@ again.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Mode, "mode", string(agent.Advise), "observe, advise or enforce")
+	f.StringVar(&o.Mode, "mode", string(policy.Advise), "observe, advise or enforce")
 	f.StringArrayVar(&o.Web.Addresses, "web.listen-address", []string{"127.0.0.1:9794"}, "where to serve HTTP; may be given several times")
 	f.StringVar(&o.Policy, "policy", policyFile, "what may be recommended and changed (docs/policy.md); read again at SIGHUP")
 	f.StringVar(&o.StateDir, "state-dir", tuner.StateDir, "where the journal of changes lies (mode enforce)")
@@ -113,9 +114,9 @@ func (o *agentOptions) check() error {
 	switch {
 	case o.Global.Host != "":
 		return usageError("agent watches this host: --host has no use here")
-	case o.Mode != string(agent.Observe) && o.Mode != string(agent.Advise) && o.Mode != string(agent.Enforce):
+	case o.Mode != string(policy.Observe) && o.Mode != string(policy.Advise) && o.Mode != string(policy.Enforce):
 		return usageError("--mode %s: want observe, advise or enforce", o.Mode)
-	case o.Tuner != "" && o.Mode != string(agent.Enforce):
+	case o.Tuner != "" && o.Mode != string(policy.Enforce):
 		return usageError("--tuner %s: mode %s changes nothing", o.Tuner, o.Mode)
 	case o.Step < 100*time.Millisecond || o.Step > time.Minute:
 		return usageError("--step %v: want 100ms to 1m", o.Step)
@@ -136,7 +137,7 @@ func (o *agentOptions) check() error {
 // giveUp takes from an agent that changes nothing itself what it could do so with: it
 // reads what others wrote, and serves a network.
 func (o *agentOptions) giveUp(live *host.Live, log *slog.Logger) {
-	if o.Mode == string(agent.Enforce) && o.Tuner == "" {
+	if o.Mode == string(policy.Enforce) && o.Tuner == "" {
 		return
 	}
 	live.Info() //nolint:errcheck // tells later; on some kernels it tries, once, what would not be possible any more
@@ -177,7 +178,7 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 	serving := make(chan struct{})
 	o.Web.Listening = func([]net.Addr) { close(serving) }
 	watcher := agent.New(live, agent.Options{
-		Version: version, Mode: agent.Mode(o.Mode),
+		Version: version, Mode: policy.Mode(o.Mode),
 		Step: o.Step, MaxSampleHz: o.MaxSampleHz, CPUShare: o.CPUBudget / 100, PeakWindow: o.PeakWindow,
 		Syn: syn, Policy: *wishes, Log: log, Serving: serving,
 		Reload: reload, Enforce: o.enforcement(live, wishes, log),

@@ -38,7 +38,7 @@ func (o *agentOptions) policy() (*policy.Policy, error) {
 	p, err := readPolicy(o.Policy)
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
-	case missing && o.Mode == string(agent.Enforce):
+	case missing && o.Mode == string(policy.Enforce):
 		return nil, fmt.Errorf("--mode enforce: there is no %s, and without a policy that sets bounds nothing is changed: write one (docs/policy.md), or use --mode advise", o.Policy)
 	case missing && o.Policy == policyFile:
 		byDefault := policy.Default()
@@ -56,7 +56,7 @@ func (o *agentOptions) reload() (r agent.Reload, stop func()) {
 
 // enforcement returns what mode enforce needs, nil in other modes.
 func (o *agentOptions) enforcement(live *host.Live, p *policy.Policy, log *slog.Logger) *agent.Enforcement {
-	if o.Mode != string(agent.Enforce) {
+	if o.Mode != string(policy.Enforce) {
 		return nil
 	}
 	if p.Mode != policy.Enforce {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/qtune/qtune/agent"
+	"github.com/qtune/qtune/policy"
 	"github.com/qtune/qtune/tuner"
 )
 
@@ -32,7 +32,7 @@ func (o *applyOptions) enforcing(ctx context.Context) bool {
 		return false
 	}
 	in, err := client.inspection(ctx)
-	return err == nil && stale(in, time.Now()) == nil && in.Agent != nil && in.Agent.Mode == string(agent.Enforce)
+	return err == nil && stale(in, time.Now()) == nil && in.Agent != nil && in.Agent.Mode == string(policy.Enforce)
 }
 
 // recoverCommand returns what systemd runs at the deadline, nil when it would not

@@ -131,7 +131,7 @@ func enforceBy(t *testing.T, by func(*host.Live, *tuner.Tuner, policy.Policy) ag
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	e := &enforcing{t: t, towns: towns, journal: tuner.New(live, tuner.Options{Dir: filepath.Join(dir, "journal"), Lock: filepath.Join(dir, "lock"), Root: "/", Log: log})}
 	e.agent = agent.New(live, agent.Options{
-		Version: "test", Mode: agent.Enforce, Step: loopStep, MaxSampleHz: 50, CPUShare: 0.5, PeakWindow: time.Minute, Syn: collector.SynAuto,
+		Version: "test", Mode: policy.Enforce, Step: loopStep, MaxSampleHz: 50, CPUShare: 0.5, PeakWindow: time.Minute, Syn: collector.SynAuto,
 		Policy: p, Log: log, Enforce: &agent.Enforcement{Tuner: by(live, e.journal, p)}, Publish: func(*inspection.Inspection, time.Duration) {},
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
