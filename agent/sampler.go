@@ -25,7 +25,7 @@ type Sampler struct {
 	live   *host.Live
 	queues collector.Queues // of the sampling goroutine
 
-	spent time.Duration // CPU time of its thread at the end of the last tick
+	spent time.Duration // CPU time of its thread, at the end of the last tick or when it came to it
 
 	mu        sync.Mutex // guards what follows; held for one tick
 	places    []*place
@@ -59,7 +59,11 @@ func NewSampler(live *host.Live, period time.Duration, hz int, share float64) *S
 // Run samples until ctx ends, on a thread of its own.
 func (s *Sampler) Run(ctx context.Context) error {
 	return s.live.Stay(func(v *host.Visitor) error {
-		alarm := newAlarm()
+		alarm := newAlarm(func() error {
+			err := v.Yield()
+			s.spent = host.ThreadCPUTime() // it may be another
+			return err
+		})
 		defer alarm.stop()
 		s.mu.Lock()
 		s.all.due, s.fast.due = time.Now(), time.Now()
@@ -115,7 +119,8 @@ func (s *Sampler) tick(ctx context.Context, v *host.Visitor, now time.Time) erro
 	return err
 }
 
-// cost returns the CPU time of a tick that ends, with what it took to wait for it.
+// cost returns the CPU time of a tick that ends, with what it took its thread to wait
+// for it.
 func (s *Sampler) cost() time.Duration {
 	before := s.spent
 	s.spent = host.ThreadCPUTime()

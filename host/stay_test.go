@@ -5,9 +5,13 @@
 package host
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 
@@ -101,6 +105,57 @@ func TestKernelStay(t *testing.T) {
 	}
 	if !eventually(func() bool { return unix.Tgkill(os.Getpid(), thread, 0) != nil }) {
 		t.Error("the thread did not end with Stay")
+	}
+}
+
+// TestKernelYield proves that a Visitor that gives its thread away goes on visiting
+// from whichever it comes to, and leaves none in a namespace.
+func TestKernelYield(t *testing.T) {
+	l := liveHost(t)
+	ns := lived(t, l)
+	home, err := l.ownNetns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for range 2 * runtime.GOMAXPROCS(0) { // who want the thread
+		go func() {
+			for ctx.Err() == nil {
+				runtime.Gosched()
+			}
+		}()
+	}
+	threads := map[int]bool{}
+	err = l.Stay(func(v *Visitor) error {
+		for range 10_000 {
+			there := uint64(0)
+			err := v.Visit(ctx, []*Namespace{ns}, func(*Namespace, Inside, error) { there, _ = l.ownNetns() })
+			if here, e := l.ownNetns(); err != nil || e != nil || there != ns.Inode || here != home {
+				return fmt.Errorf("visit = %w, saw net:[%d], then in net:[%d], %w, want %d and %d", err, there, here, e, ns.Inode, home)
+			}
+			threads[unix.Gettid()] = true
+			if len(threads) > 1 {
+				return nil
+			}
+			if err := v.Yield(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil || len(threads) < 2 || threads[os.Getpid()] {
+		t.Errorf("Stay = %v on threads %v, want several, and not the main one", err, threads)
+	}
+	tasks, err := filepath.Glob("/proc/self/task/*/ns/net")
+	if err != nil || len(tasks) == 0 {
+		t.Fatalf("threads of this process = %v, %v", tasks, err)
+	}
+	for _, task := range tasks {
+		var st unix.Stat_t
+		if err := unix.Stat(task, &st); err == nil && st.Ino == ns.Inode { // it may have ended
+			t.Errorf("%s was left in net:[%d]", task, st.Ino)
+		}
 	}
 }
 

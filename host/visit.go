@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Visitor enters network namespaces from a thread of its own, and is of use on
-// that thread only. Between two calls of Visit the thread is at home, in the
+// A Visitor enters network namespaces from a thread of its own, and is of use to
+// one goroutine only. Between two calls of Visit the thread is at home, in the
 // namespace of this process, and nothing is open that keeps another alive.
 type Visitor struct {
 	live   *Live
@@ -24,7 +24,7 @@ type Visitor struct {
 }
 
 // Stay calls f on a thread that ends with it: for who visits again and again, as
-// a new thread takes longer than a visit.
+// a new thread takes longer than a visit. [Visitor.Yield] may exchange the thread.
 //
 // The goroutine ends locked to the thread, and the runtime destroys that.
 func (l *Live) Stay(f func(*Visitor) error) error {
@@ -126,6 +126,24 @@ func (v *Visitor) goHome() error {
 		return fmt.Errorf("go back to this process's network namespace: %w", meaning(err))
 	}
 	v.away = false
+	return nil
+}
+
+// Yield is [runtime.Gosched] between two visits. Gosched itself makes two other
+// threads run before it comes back to a locked one; Yield gives the thread away, and
+// goes on with it or with another. The program's main goroutine has to be locked to
+// the main thread, that no visitor may have: /proc/self shows its namespaces.
+func (v *Visitor) Yield() error {
+	if v.away {
+		runtime.Gosched()
+		return nil
+	}
+	runtime.UnlockOSThread()
+	runtime.Gosched()
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		return errors.New("visit namespaces: came to the main thread: main must call runtime.LockOSThread")
+	}
 	return nil
 }
 

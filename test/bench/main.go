@@ -94,6 +94,7 @@ var measurements = []measurement{
 }
 
 func main() {
+	runtime.LockOSThread() // /proc/self follows the main thread, which stays where it is
 	if len(os.Args) > 1 && os.Args[1] == "fixture" {
 		fixture(os.Args[2:])
 		return

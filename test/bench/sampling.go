@@ -91,7 +91,7 @@ func (l *lab) sampling(listeners, hz int, percentBar, bar float64) ([]row, error
 	}
 	sampler := scene.sampler(hz)
 	c, err := l.compare(rounds,
-		func() (time.Duration, error) { return l.sample(sampler, listeners, hz*seconds) },
+		func() (time.Duration, error) { return l.sample(sampler, listeners, hz, seconds) },
 		func() (time.Duration, error) { return l.sampleFloor(h, hz, seconds) })
 	if err != nil {
 		return nil, err
@@ -111,34 +111,53 @@ func (l *lab) sampling(listeners, hz int, percentBar, bar float64) ([]row, error
 
 // sample runs the sampler until it has looked so often at all listeners, and
 // returns the CPU that this process took.
-func (l *lab) sample(sampler *agent.Sampler, listeners, ticks int) (took time.Duration, err error) {
+func (l *lab) sample(sampler *agent.Sampler, listeners, hz, seconds int) (took time.Duration, err error) {
 	ctx, cancel := context.WithCancel(l.ctx)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- sampler.Run(ctx) }()
+	go func() {
+		defer cancel()
+		ended <- sampler.Run(ctx)
+	}()
 	defer func() {
 		cancel()
 		if e := <-ended; e != nil && !errors.Is(e, context.Canceled) {
 			err = e
 		}
 	}()
-	poll := time.NewTicker(100 * time.Millisecond) // itself 0.02 % of a CPU
-	defer poll.Stop()
-	var begin time.Duration
-	var from uint64
-	for range poll.C {
+	for { // until it has seen that all of them fill
 		d, _ := sampler.Describe()
-		switch {
-		case l.ctx.Err() != nil:
-			return 0, l.ctx.Err()
-		case d.Watched != listeners: // it has not seen yet that they fill
-		case begin == 0:
-			begin, from = ownCPU(), d.Ticks
-		case d.Ticks >= from+uint64(ticks):
-			return (ownCPU() - begin) * time.Duration(ticks) / time.Duration(d.Ticks-from), nil
+		if d.Watched == listeners {
+			break
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return 0, err
 		}
 	}
-	return 0, nil
+	begin, from := ownCPU(), ticksOf(sampler)
+	if err := sleep(ctx, time.Duration(seconds)*time.Second); err != nil { // asking it meanwhile would cost CPU
+		return 0, err
+	}
+	took, ticks := ownCPU()-begin, ticksOf(sampler)-from
+	if ticks == 0 {
+		return 0, errors.New("the sampler made no tick")
+	}
+	return took * time.Duration(hz*seconds) / time.Duration(ticks), nil
+}
+
+// sleep waits so long, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func ticksOf(s *agent.Sampler) uint64 {
+	d, _ := s.Describe()
+	return d.Ticks
 }
 
 // sampleFloor runs the C sampler.
