@@ -5,6 +5,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -15,8 +16,9 @@ import (
 )
 
 // scrapes is after how many of them a healthy load has gone on for long enough: an
-// alert that fires at once needs loss in four, and the agent is away at one.
-const scrapes = 7
+// alert that fires at once needs loss in four, and the agent is away at one. 240 of
+// them are an hour.
+var scrapes = flag.Int("scrapes", 7, "how many scrapes long TestHealthy goes on")
 
 // A street is what a healthy node has: a server that is scanned and checked, one that
 // is restarted again and again, and pods that come and go.
@@ -88,13 +90,13 @@ func TestHealthy(t *testing.T) {
 	agent := lab.StartDefaultAgent(t, address)
 	prometheus := startPrometheus(t, address, startAlertmanager(t, hook.url))
 	scraped := func(least int) bool {
-		return len(prometheus.ask(t, fmt.Sprintf("count_over_time(up[10m]) >= %d", least))) == 1
+		return len(prometheus.ask(t, fmt.Sprintf("count_over_time(up[1d]) >= %d", least))) == 1
 	}
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
-	for n, again := 0, false; !scraped(scrapes); n++ {
+	for n, again := 0, false; !scraped(*scrapes); n++ {
 		s.second(n)
-		if !again && scraped(scrapes/2) {
+		if !again && scraped(*scrapes/2) {
 			again = true
 			agent.Terminate()
 			agent.Wait()
@@ -110,10 +112,10 @@ func TestHealthy(t *testing.T) {
 	}
 	ours := strings.Join(s.netns, "|")
 	for what, query := range map[string]string{
-		"scans and checks": `increase(qtune_listener_discarded_packets_total{listener="0.0.0.0:80", netns="` + inode(s.web) + `"}[10m]) > 0`,
-		"clients":          `changes(qtune_netns_tcp_passive_opens_total{netns="` + inode(s.shop) + `"}[10m]) > 0`,
-		"restarted agent":  `changes(process_start_time_seconds[10m]) > 0`,
-		"several pods":     `count(count_over_time(qtune_netns_info{netns=~"` + strings.Join(s.netns[2:], "|") + `"}[10m])) > 1`,
+		"scans and checks": `increase(qtune_listener_discarded_packets_total{listener="0.0.0.0:80", netns="` + inode(s.web) + `"}[1d]) > 0`,
+		"clients":          `changes(qtune_netns_tcp_passive_opens_total{netns="` + inode(s.shop) + `"}[1d]) > 0`,
+		"restarted agent":  `changes(process_start_time_seconds[1d]) > 0`,
+		"several pods":     `count(count_over_time(qtune_netns_info{netns=~"` + strings.Join(s.netns[2:], "|") + `"}[1d])) > 1`,
 	} {
 		if len(prometheus.ask(t, query)) == 0 {
 			t.Errorf("Prometheus saw no %s: no answer to %s", what, query)
@@ -124,8 +126,8 @@ func TestHealthy(t *testing.T) {
 	alerts := `ALERTS{netns=~"|` + ours + `", alertname!="QtuneSeriesDropped"`
 	for _, query := range []string{
 		alerts + `}`,
-		`max_over_time(` + alerts + `, alertstate="firing"}[10m])`,
-		`max_over_time(qtune_finding{severity!="info", netns=~"` + ours + `"}[10m])`,
+		`max_over_time(` + alerts + `, alertstate="firing"}[1d])`,
+		`max_over_time(qtune_finding{severity!="info", netns=~"` + ours + `"}[1d])`,
 	} {
 		for _, labels := range prometheus.ask(t, query) {
 			t.Errorf("nothing is wrong, and yet %v", labels)
