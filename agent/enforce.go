@@ -257,7 +257,7 @@ func whyNotApplied(err error) (rail string, momentary bool) {
 func (e *enforcer) describe() *inspection.Tuning {
 	t := &inspection.Tuning{
 		Mode: string(e.policy.Mode), Open: e.loop.trial != nil || e.loop.other != "", Transactions: []inspection.OutcomeCount{},
-		Counts: []inspection.DecisionCount{}, Drifted: e.drift.shown(),
+		Counts: []inspection.DecisionCount{}, Drifted: e.drift.shown(), Troubles: e.troubles.shown(),
 	}
 	if tr := e.loop.trial; tr != nil {
 		t.Trial = &inspection.Trial{

@@ -205,7 +205,7 @@ func TestLoopShows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"decisions":[]`, `"counts":[]`, `"drifted":[]`, `{"outcome":"no-benefit","count":0}`} {
+	for _, want := range []string{`"decisions":[]`, `"counts":[]`, `"drifted":[]`, `"troubles":[]`, `{"outcome":"no-benefit","count":0}`} {
 		if !strings.Contains(string(got), want) {
 			t.Errorf("%s: no %s", got, want)
 		}

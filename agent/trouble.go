@@ -4,7 +4,13 @@
 
 package agent
 
-import "log/slog"
+import (
+	"log/slog"
+	"maps"
+	"slices"
+
+	"github.com/qtune/qtune/inspection"
+)
 
 // Troubles are what an enforcer cannot do now. It tries again and again: so each is
 // told when it begins, when it becomes another, and when it is over.
@@ -23,4 +29,13 @@ func (t *troubles) tell(what string, err error) {
 		t.told[what] = err.Error()
 		t.log.Warn("not possible now", "what", what, "error", err)
 	}
+}
+
+// shown returns all that are not over.
+func (t *troubles) shown() []inspection.Trouble {
+	all := []inspection.Trouble{}
+	for _, what := range slices.Sorted(maps.Keys(t.told)) {
+		all = append(all, inspection.Trouble{What: what, Error: t.told[what]})
+	}
+	return all
 }

@@ -21,6 +21,9 @@ func TestTroubles(t *testing.T) {
 		tr.tell("read", err)
 		tr.tell("write", nil)
 	}
+	if shown := tr.shown(); len(shown) != 1 || shown[0].What != "read" || shown[0].Error != "EOF" {
+		t.Errorf("shown: %v, want that it cannot read", shown)
+	}
 	var got []string
 	for line := range strings.Lines(said.String()) {
 		_, line, _ = strings.Cut(line, "level=")

@@ -84,6 +84,7 @@ var names = []string{
 	"qtune_tuner_open_transaction",
 	"qtune_tuner_drifted_values",
 	"qtune_tuner_may_change",
+	"qtune_tuner_troubles",
 	"qtune_activity_stretched_ratio",
 	"qtune_accept_queue_fill_ratio",
 	"qtune_collect_duration_seconds",

@@ -148,6 +148,10 @@ var tuningRows = []tuningRow{
 		Metric{"qtune_tuner_may_change", gauge, nil, "Whether the policy lets the agent change anything now: 1, else 0."},
 		func(t *inspection.Tuning) []labelled { return []labelled{{nil, truth(t.Mode == "enforce")}} },
 	},
+	{
+		Metric{"qtune_tuner_troubles", gauge, nil, "Things the agent needs in order to change anything and cannot do now, such as asking the tuner; it tries again."},
+		func(t *inspection.Tuning) []labelled { return []labelled{{nil, float64(len(t.Troubles))}} },
+	},
 }
 
 func truth(is bool) float64 {

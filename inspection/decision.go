@@ -20,6 +20,14 @@ type Tuning struct {
 	Counts       []DecisionCount  `json:"counts"`          // of all decisions since then
 	Decisions    []Decision       `json:"decisions"`       // the newest first, only the last few
 	Drifted      []DriftedSetting `json:"drifted"`         // confirmed values that somebody changed
+	Troubles     []Trouble        `json:"troubles"`        // what is not possible now
+}
+
+// A Trouble is something that the agent needs in order to change anything, and cannot
+// do. It tries again and again.
+type Trouble struct {
+	What  string `json:"what"`
+	Error string `json:"error"` // what came of it the last time
 }
 
 // A Trial is a change that has yet to prove itself.

@@ -26,8 +26,9 @@ func TestTuning(t *testing.T) {
 	}
 	r.in.Agent = &inspection.Agent{Mode: "enforce", PolicyError: "policy.yaml:3: spec.mod: unknown", Tuning: &inspection.Tuning{
 		Mode: "enforce", Open: true, Decisions: []inspection.Decision{decision},
-		Trial:   &inspection.Trial{Transaction: "01TX", Netns: netns, Listener: "0.0.0.0:80", From: 128, To: 512, Started: decision.Time, JudgedAfter: 1800, EndsAfter: 3600},
-		Drifted: []inspection.DriftedSetting{{Transaction: "01OLD", Netns: netns, What: "net.core.somaxconn", Ours: 8192, Found: 4096}},
+		Trial:    &inspection.Trial{Transaction: "01TX", Netns: netns, Listener: "0.0.0.0:80", From: 128, To: 512, Started: decision.Time, JudgedAfter: 1800, EndsAfter: 3600},
+		Drifted:  []inspection.DriftedSetting{{Transaction: "01OLD", Netns: netns, What: "net.core.somaxconn", Ours: 8192, Found: 4096}},
+		Troubles: []inspection.Trouble{{What: "read the journal", Error: "ask the tuner: connection refused"}},
 	}}
 	w := get(t, Handler(r, "0.0.0"), "/")
 	checkHTML(t, w.Body.String())
@@ -35,6 +36,7 @@ func TestTuning(t *testing.T) {
 	for _, want := range []string{
 		"On trial since 2026-01-02 03:04:05 UTC: 0.0.0.0:80", "limit 128 to 512", "judged after 1800 s", "net.core.somaxconn", "is 4096, and 8192 was confirmed",
 		"it overflowed in bursts", "more than four times the old limit", "spec.mod: unknown",
+		"Not possible now:", "read the journal: ask the tuner: connection refused",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q", want)

@@ -103,3 +103,27 @@ func TestLoopAgent(t *testing.T) {
 		t.Errorf("limit %d after SIGTERM, want %d", got, shortLimit)
 	}
 }
+
+// TestAgentWithoutItsTuner proves that an agent whose tuner is away tells it where an
+// alert finds it, and that it goes on.
+func TestAgentWithoutItsTuner(t *testing.T) {
+	lab.NeedRoot(t)
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "policy.yaml")
+	if err := os.WriteFile(file, []byte(signalsPolicy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := lab.StartAgent(t, "--mode", "enforce", "--policy", file, "--tuner", filepath.Join(dir, "tuner.sock"))
+	lab.Wait(t, "the agent to tell that it cannot ask", func() bool {
+		n, _ := a.Metric("qtune_tuner_troubles", nil)
+		return n > 0
+	})
+	troubles := a.Inspection().Agent.Tuning.Troubles
+	if len(troubles) == 0 || !strings.Contains(troubles[0].Error, "tuner.sock") {
+		t.Errorf("troubles: %+v, want that the tuner's socket is not there", troubles)
+	}
+	if _, page := a.Get("/"); !strings.Contains(string(page), "Not possible now") {
+		t.Error("the page does not tell of it")
+	}
+}

@@ -50,6 +50,7 @@ var silent = map[string]string{
 	"rule QtuneApplicationSlowRefuses":           "the server keeps up between bursts",
 	"rule QtuneApplicationStuck":                 "the server accepts",
 	"rule QtuneBacklogZero":                      "the backlog is 16",
+	"rule QtuneCannotChange":                     "the agent changes nothing",
 	"rule QtuneCollectErrors":                    "all can be read",
 	"rule QtuneCookieZombies":                    "few connect by cookie",
 	"rule QtuneDrifted":                          "the agent changes nothing",
