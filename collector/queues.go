@@ -167,6 +167,13 @@ func indexOf(known []Known, cookie uint64) (int, bool) {
 	return slices.BinarySearchFunc(known, cookie, func(k Known, cookie uint64) int { return cmp.Compare(k.Cookie, cookie) })
 }
 
+// Listeners returns every listener of the namespace being visited. The next call of q
+// writes where they are.
+func (q *Queues) Listeners(in host.Inside) ([]inetdiag.Socket, error) {
+	err := q.dumpSockets(in, host.ListenDump, inetdiag.ExtInfo|inetdiag.ExtSkMemInfo, inetdiag.Listen)
+	return q.dump.Sockets, err
+}
+
 // dumpSockets makes one dump and leaves it in q.dump; it is made again when it
 // was interrupted, and what there is stays when that does not help.
 func (q *Queues) dumpSockets(in host.Inside, name host.DumpName, ext, state uint8) error {

@@ -183,3 +183,16 @@ func (h Hint) String() string {
 	}
 	return text
 }
+
+// BytesText writes a number of bytes by its largest unit, in powers of 1024.
+func BytesText(n uint64) string {
+	if n < 1024 {
+		return strconv.FormatUint(n, 10) + " B"
+	}
+	value, i := float64(n)/1024, 0
+	const units = "KMGT"
+	for ; value >= 1024 && i < len(units)-1; i++ {
+		value /= 1024
+	}
+	return fmt.Sprintf("%.1f %ciB", value, units[i])
+}

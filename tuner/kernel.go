@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/qtune/qtune/collector"
 	"github.com/qtune/qtune/collector/inetdiag"
 	"github.com/qtune/qtune/host"
 	"github.com/qtune/qtune/sysctl"
@@ -203,22 +204,15 @@ func (p *livePlace) group(s *Step) (map[string]int64, error) {
 	return limits, nil
 }
 
-// maxDumps is how often a dump is tried that the kernel's table changed under.
-const maxDumps = 5
-
 // dump returns every listener of the namespace by its cookie.
 func dump(in host.Inside) (map[uint64]inetdiag.Socket, error) {
-	var d inetdiag.Dump
-	err := inetdiag.ErrInterrupted
-	for seq := uint32(1); seq <= maxDumps && errors.Is(err, inetdiag.ErrInterrupted); seq++ {
-		d.Reset(seq)
-		err = in.Dump(host.ListenDump, inetdiag.Request(seq, inetdiag.ExtInfo|inetdiag.ExtSkMemInfo, inetdiag.Listen), d.Add)
-	}
+	var q collector.Queues
+	found, err := q.Listeners(in)
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[uint64]inetdiag.Socket, len(d.Sockets))
-	for _, s := range d.Sockets {
+	all := make(map[uint64]inetdiag.Socket, len(found))
+	for _, s := range found {
 		all[s.Cookie] = s
 	}
 	return all, nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qtune/qtune/inspection"
 	"github.com/qtune/qtune/policy"
 	"github.com/qtune/qtune/tcpq"
 )
@@ -208,20 +209,9 @@ func (r *rail) tell(to *Refusal, limit, actual float64) {
 func (r *rail) text(n float64) string {
 	switch r.unit {
 	case "bytes":
-		return byteText(n)
+		return inspection.BytesText(uint64(n))
 	case "s":
 		return strconv.FormatFloat(n, 'f', 1, 64) + " s"
 	}
 	return strconv.FormatFloat(n, 'f', -1, 64)
-}
-
-// byteText writes bytes by their largest unit, in powers of 1000.
-func byteText(n float64) string {
-	units := []string{"B", "kB", "MB", "GB", "TB"}
-	i := 0
-	for n >= 1000 && i < len(units)-1 {
-		n /= 1000
-		i++
-	}
-	return strconv.FormatFloat(n, 'f', min(i, 1), 64) + " " + units[i]
 }

@@ -44,7 +44,7 @@ func writeExplanation(w io.Writer, e *inspection.Explanation, assumed []string, 
 		s.say("%s", line)
 	}
 	s.say("Memory when both are full: %s, and up to %s when every client has sent as much as it may before it is accepted.",
-		bytesText(e.Memory.IdleBytes), bytesText(e.Memory.WorstBytes))
+		inspection.BytesText(e.Memory.IdleBytes), inspection.BytesText(e.Memory.WorstBytes))
 	fmt.Fprintln(s.w)
 	effects := table{columns: []column{{title: "A CHANGE OF"}, {title: "DOES NOW"}, {title: "AND AFTER THE NEXT LISTEN(2)"}}}
 	for _, c := range e.Changes {
@@ -115,19 +115,4 @@ func effectText(e *inspection.Explanation, after inspection.EffectLimits) string
 		return "nothing"
 	}
 	return strings.Join(parts, ", ")
-}
-
-// bytesText writes a number of bytes by its largest unit.
-func bytesText(n uint64) string {
-	const unit = 1024
-	if n < unit {
-		return strconv.FormatUint(n, 10) + " B"
-	}
-	value, units := float64(n), "KMGT"
-	i := -1
-	for value >= unit && i < len(units)-1 {
-		value /= unit
-		i++
-	}
-	return fmt.Sprintf("%.1f %ciB", value, units[i])
 }

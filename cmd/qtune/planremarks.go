@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/qtune/qtune/inspection"
 	"github.com/qtune/qtune/tuner"
 )
 
@@ -15,10 +16,10 @@ import (
 func (s *screen) cost(c tuner.Cost) {
 	var lines [][2]string
 	if c.IdleBytes > 0 {
-		lines = append(lines, [2]string{bytesText(c.IdleBytes), "of kernel memory, when the longer queues are full"})
+		lines = append(lines, [2]string{inspection.BytesText(c.IdleBytes), "of kernel memory, when the longer queues are full"})
 	}
 	if c.WorstBytes > 0 {
-		lines = append(lines, [2]string{bytesText(c.WorstBytes), "when every client there has sent all it may before accept(2)"})
+		lines = append(lines, [2]string{inspection.BytesText(c.WorstBytes), "when every client there has sent all it may before accept(2)"})
 	}
 	if c.WorstWaitSecond > 0 {
 		lines = append(lines, [2]string{secondsText(c.WorstWaitSecond), "longer at most the last of a full queue waits for accept(2)"})
