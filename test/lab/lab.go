@@ -72,6 +72,18 @@ func NeedRealTime(t testing.TB) {
 	}
 }
 
+// machineVariable says that this machine is one of the tests' own, that ends with them.
+const machineVariable = "QTUNE_MACHINE"
+
+// NeedMachine skips the test unless it may do to this machine what no namespace keeps
+// from others.
+func NeedMachine(t testing.TB) {
+	t.Helper()
+	if os.Getenv(machineVariable) == "" {
+		t.Skip("changes the whole machine: make vm runs it")
+	}
+}
+
 // NeedMPTCP skips the test unless this kernel makes MPTCP sockets.
 func NeedMPTCP(t testing.TB) {
 	t.Helper()

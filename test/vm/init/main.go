@@ -79,7 +79,7 @@ func first(problems []error) error {
 }
 
 var environment = []string{
-	"PATH=/usr/local/bin:/bin", "HOME=/root", "TMPDIR=/tmp", "QTUNE_BINARY=/bin/qtune", "QTUNE_EMULATED=1",
+	"PATH=/usr/local/bin:/bin", "HOME=/root", "TMPDIR=/tmp", "QTUNE_BINARY=/bin/qtune", "QTUNE_EMULATED=1", "QTUNE_MACHINE=1",
 }
 
 // report says that this kernel has come as far as here.
