@@ -25,7 +25,7 @@ type Effects interface {
 	Rollback(ctx context.Context, now tuner.Now, id, reason string) (*tuner.Transaction, error)
 	Recover(ctx context.Context, now tuner.Now, orphaned bool) ([]*tuner.Transaction, error)
 	Drift(context.Context, tuner.Now) ([]tuner.Drift, error)
-	History() ([]*tuner.Transaction, error)
+	History(context.Context) ([]*tuner.Transaction, error)
 }
 
 // An Enforcement is what mode enforce needs beside the others.

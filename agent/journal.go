@@ -27,7 +27,7 @@ func (e *enforcer) takeOver(ctx context.Context, now tuner.Now) error {
 	for _, tx := range recovered {
 		e.log.Info("recovered", "transaction", tx.ID, "state", tx.State, "reason", tx.Reason)
 	}
-	journal, historyErr := e.effects.History()
+	journal, historyErr := e.effects.History(ctx)
 	e.tookOver = journal != nil || historyErr == nil // else a tuner is not there yet
 	for _, tx := range journal {
 		if ours(tx) && tx.State.Open() {
@@ -50,7 +50,7 @@ func (e *enforcer) abandon(ctx context.Context, now tuner.Now, tx *tuner.Transac
 // readJournal learns what others did: a person may have begun a transaction, or ended
 // one of ours.
 func (e *enforcer) readJournal(ctx context.Context, now tuner.Now) {
-	journal, err := e.effects.History()
+	journal, err := e.effects.History(ctx)
 	e.troubles.tell("read the journal", err)
 	if err != nil {
 		return

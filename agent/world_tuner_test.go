@@ -117,7 +117,7 @@ func (w *world) Drift(context.Context, tuner.Now) (all []tuner.Drift, _ error) {
 	return all, nil
 }
 
-func (w *world) History() ([]*tuner.Transaction, error) {
+func (w *world) History(context.Context) ([]*tuner.Transaction, error) {
 	if w.silent != nil {
 		return nil, w.silent
 	}

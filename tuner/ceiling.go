@@ -77,7 +77,7 @@ func (r *Refusal) name() string {
 
 // checkRate refuses more changes in an hour than the ceiling allows.
 func (s *Server) checkRate(now Now, ceiling *policy.Policy) error {
-	all, err := s.tuner.History()
+	all, err := s.tuner.history()
 	if err != nil {
 		return err
 	}

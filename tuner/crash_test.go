@@ -50,7 +50,7 @@ func operations() []operation {
 	}
 	onNewest := func(do func(context.Context, *Tuner, string) error) func(context.Context, *Tuner, *Plan) error {
 		return func(ctx context.Context, tn *Tuner, _ *Plan) error {
-			all, err := tn.History()
+			all, err := tn.History(ctx)
 			if err != nil {
 				return err
 			}
@@ -258,7 +258,7 @@ func crashOnce(t *testing.T, b *box, op operation, steps []Step, kill int, forei
 		}
 		checkCrash(t, b, tn, steps, foreign, title)
 	}
-	all, err := tn.History()
+	all, err := tn.History(t.Context())
 	if err != nil {
 		t.Errorf("%s: History: %v", title, err)
 	}
@@ -273,7 +273,7 @@ func crashOnce(t *testing.T, b *box, op operation, steps []Step, kill int, forei
 // checkCrash checks the values after a recovery.
 func checkCrash(t *testing.T, b *box, tn *Tuner, steps []Step, foreign bool, title string) {
 	t.Helper()
-	all, err := tn.History()
+	all, err := tn.History(t.Context())
 	if err != nil {
 		t.Errorf("%s: History: %v", title, err)
 	}

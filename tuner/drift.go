@@ -22,7 +22,7 @@ type Drift struct {
 // than ours, or is there no more, has not drifted. Nothing is put back: somebody
 // had a reason.
 func (t *Tuner) Drift(ctx context.Context, now Now) ([]Drift, error) {
-	all, err := t.History()
+	all, err := t.history()
 	if all == nil && err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func TestSuperseded(t *testing.T) {
 		return tx.ID
 	}
 	states := func() (all []State) {
-		history, err := tn.History()
+		history, err := tn.History(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -85,7 +85,7 @@ func TestKernelDiskFull(t *testing.T) {
 			if err := os.Remove(full); err != nil {
 				t.Fatal(err)
 			}
-			all, err := tn.History()
+			all, err := tn.History(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -189,7 +189,7 @@ func TestKernelConcurrent(t *testing.T) {
 	if got := b.value(somaxconn); got != int64(1000+won) {
 		t.Errorf("somaxconn is %d, want that of %d", got, won)
 	}
-	history, err := newTuner(t, o).History()
+	history, err := newTuner(t, o).History(t.Context())
 	if err != nil || len(history) != 1 {
 		t.Errorf("History = %d transactions, %v, want 1", len(history), err)
 	}

@@ -5,6 +5,7 @@
 package tuner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,7 +18,14 @@ import (
 // one all of whose values a later one changed again is shown as [Superseded].
 // Whoever only reads takes no lock, and sets nothing aside: records that cannot be
 // read are an error beside those that can.
-func (t *Tuner) History() ([]*Transaction, error) {
+func (t *Tuner) History(ctx context.Context) ([]*Transaction, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return t.history()
+}
+
+func (t *Tuner) history() ([]*Transaction, error) {
 	all, bad, err := t.journal().load()
 	if err != nil {
 		return nil, err
@@ -49,7 +57,7 @@ func (t *Tuner) SetAside() ([]string, error) {
 
 // Find returns the transaction of that id, or of an id that begins so.
 func (t *Tuner) Find(id string) (*Transaction, error) {
-	all, err := t.History()
+	all, err := t.history()
 	if all == nil && err != nil {
 		return nil, err
 	}

@@ -115,7 +115,7 @@ func TestBadRecords(t *testing.T) {
 			if got, err := tn.SetAside(); len(got) != 0 || err != nil {
 				t.Errorf("SetAside = %q, %v, want none yet", got, err)
 			}
-			if all, err := tn.History(); len(all) != 0 || err == nil || !strings.Contains(err.Error(), tt.want) {
+			if all, err := tn.History(t.Context()); len(all) != 0 || err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("History = %d transactions, %v, want none, and %q", len(all), err, tt.want)
 			}
 			if _, err := os.Stat(path); err != nil {
@@ -163,7 +163,7 @@ func TestJournalNoFile(t *testing.T) {
 			if err := tt.make(path); err != nil {
 				t.Fatal(err)
 			}
-			if all, err := tn.History(); len(all) != 1 || err == nil {
+			if all, err := tn.History(t.Context()); len(all) != 1 || err == nil {
 				t.Errorf("History = %d transactions, %v, want 1 and an error", len(all), err)
 			}
 			if _, err := tn.Recover(t.Context(), at(0), false); !errors.Is(err, ErrIncomplete) {

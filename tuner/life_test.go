@@ -175,7 +175,7 @@ func TestKernelApplyRefuses(t *testing.T) {
 			if got := b.value(somaxconn); got != tt.somax {
 				t.Errorf("afterwards somaxconn is %d, want %d", got, tt.somax)
 			}
-			if all, err := tn.History(); len(all) != 0 || err != nil {
+			if all, err := tn.History(t.Context()); len(all) != 0 || err != nil {
 				t.Errorf("History = %d transactions, %v, want none", len(all), err)
 			}
 		})

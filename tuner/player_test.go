@@ -203,7 +203,7 @@ func (p *player) apply() {
 // afterKill tells the model how far a transaction came that was being applied or
 // ended when the process was killed.
 func (p *player) afterKill(tx *modelTx) {
-	all, err := p.tuner.History()
+	all, err := p.tuner.History(p.t.Context())
 	if err != nil {
 		p.t.Errorf("History: %v", err)
 		return
@@ -311,7 +311,7 @@ func (p *player) check() {
 			}
 		}
 	}
-	all, err := p.tuner.History()
+	all, err := p.tuner.History(p.t.Context())
 	if err != nil || len(all) != len(p.model.txs) {
 		p.t.Errorf("History = %d transactions, %v, want %d", len(all), err, len(p.model.txs))
 		return

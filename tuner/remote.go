@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,15 +22,22 @@ import (
 	"github.com/qtune/qtune/host"
 )
 
-// remotePatience is how long a call may take: a plan of a thousand steps takes a
-// second.
-const remotePatience = time.Minute
+const (
+	// remotePatience is how long a call may take: a plan of a thousand steps takes a
+	// second, and who waits for the lock ten.
+	remotePatience = 15 * time.Second
+
+	// remoteRest is how long a server is not asked again that did not answer: who
+	// asks has other things to do.
+	remoteRest = time.Minute
+)
 
 // A Remote changes the host through a [Server], which has the rights to and trusts
 // nobody. It has the methods of a [Tuner]; the clocks are the server's.
 type Remote struct {
 	path string // of the socket
 	http *http.Client
+	deaf atomic.Pointer[time.Time] // when the server did not answer
 }
 
 // NewRemote returns the remote of the server at a unix socket. It connects at each
@@ -86,13 +94,27 @@ func (r *Remote) Drift(ctx context.Context, _ Now) ([]Drift, error) {
 }
 
 // History is [Tuner.History].
-func (r *Remote) History() ([]*Transaction, error) {
-	a, err := r.call(context.Background(), callHistory, struct{}{})
+func (r *Remote) History(ctx context.Context) ([]*Transaction, error) {
+	a, err := r.call(ctx, callHistory, struct{}{})
 	return a.Transactions, err
 }
 
 // call makes one call. What it answers is there beside an error, too.
 func (r *Remote) call(ctx context.Context, name string, request any) (answer, error) {
+	deaf := fmt.Errorf("ask qtune tuner at %s: it did not answer within %v and is not asked for %v", r.path, r.http.Timeout, remoteRest)
+	if since := r.deaf.Load(); since != nil && time.Since(*since) < remoteRest {
+		return answer{}, deaf
+	}
+	a, err := r.ask(ctx, name, request)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		now := time.Now()
+		r.deaf.Store(&now)
+		return a, deaf
+	}
+	return a, err
+}
+
+func (r *Remote) ask(ctx context.Context, name string, request any) (answer, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return answer{}, err

@@ -100,7 +100,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 // leave rolls back what this server began and nobody decided.
 func (s *Server) leave(ctx context.Context) {
-	all, err := s.tuner.History()
+	all, err := s.tuner.history()
 	for _, tx := range all {
 		if !tx.State.Open() || tx.Actor.Comm != AgentActor {
 			continue
@@ -169,8 +169,8 @@ func (s *Server) handler() http.Handler {
 		a.Transactions, err = s.tuner.Recover(ctx, now, false)
 		return a, err
 	})
-	handle(s, mux, callHistory, func(context.Context, Now, struct{}) (a answer, err error) {
-		a.Transactions, err = s.tuner.History()
+	handle(s, mux, callHistory, func(ctx context.Context, _ Now, _ struct{}) (a answer, err error) {
+		a.Transactions, err = s.tuner.History(ctx)
 		return a, err
 	})
 	handle(s, mux, callDrift, func(ctx context.Context, now Now, _ struct{}) (a answer, err error) {

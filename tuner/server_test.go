@@ -84,7 +84,7 @@ func newPrivileged(t *testing.T) *privileged {
 		s.ended <- nil
 	})
 	s.remote = NewRemote(s.socket)
-	if _, err := s.remote.History(); err != nil { // it serves when it has recovered
+	if _, err := s.remote.History(t.Context()); err != nil { // it serves when it has recovered
 		t.Fatal(err)
 	}
 	return s
@@ -99,6 +99,50 @@ func (s *privileged) apply(steps ...Step) (*Transaction, error) {
 		s.t.Fatal(err)
 	}
 	return s.remote.Apply(s.t.Context(), Now{}, p, ApplyOptions{Trial: time.Minute, Why: "a test"})
+}
+
+// TestRemoteOfADeafServer proves that whoever asks a server that does not answer is
+// held up by it once, and not longer than it wants to wait.
+func TestRemoteOfADeafServer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tuner.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r := NewRemote(path)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := r.History(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("History = %v, want %v", err, context.DeadlineExceeded)
+	}
+	r.http.Timeout = 10 * time.Millisecond
+	for range 2 {
+		if _, err := r.History(t.Context()); err == nil || !strings.Contains(err.Error(), path+": it did not answer within 10ms and is not asked for 1m0s") {
+			t.Errorf("History = %v, want that it did not answer", err)
+		}
+	}
+	calls := func() (n int) {
+		if err := l.(*net.UnixListener).SetDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return n
+			}
+			c.Close()
+			n++
+		}
+	}
+	if n := calls(); n != 2 {
+		t.Errorf("it was called %d times, want twice", n)
+	}
+	later := time.Now().Add(-remoteRest)
+	r.deaf.Store(&later)
+	if _, err := r.History(t.Context()); err == nil || calls() != 1 {
+		t.Errorf("a minute later: History = %v, want that it was asked", err)
+	}
 }
 
 // TestKernelServer applies, keeps and takes back through the socket.
@@ -119,7 +163,7 @@ func TestKernelServer(t *testing.T) {
 	if tx, err = s.remote.Confirm(t.Context(), Now{}, tx.ID); err != nil || tx.State != Confirmed {
 		t.Fatalf("Confirm: %+v, %v", tx, err)
 	}
-	if all, err := s.remote.History(); err != nil || len(all) != 1 || all[0].ID != tx.ID {
+	if all, err := s.remote.History(t.Context()); err != nil || len(all) != 1 || all[0].ID != tx.ID {
 		t.Errorf("History: %d transactions, %v", len(all), err)
 	}
 	s.ns.SetSysctl(somaxconn, "512")
@@ -238,7 +282,7 @@ func TestKernelServerServesRootOnly(t *testing.T) {
 	s.remote.http.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
 		return dialAs(65534, s.socket)
 	}
-	if _, err := s.remote.History(); err == nil || !strings.Contains(err.Error(), "403") {
+	if _, err := s.remote.History(t.Context()); err == nil || !strings.Contains(err.Error(), "403") {
 		t.Errorf("History as nobody: %v, want 403", err)
 	}
 }
@@ -297,7 +341,7 @@ func TestListenServer(t *testing.T) {
 func TestNobodyServes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tuner.sock")
 	for range 2 {
-		_, err := NewRemote(path).History()
+		_, err := NewRemote(path).History(t.Context())
 		if want := "ask qtune tuner at " + path + ": none runs there: "; err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("History: %v, want %s", err, want)
 		}

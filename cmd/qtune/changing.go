@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -70,7 +71,7 @@ func (c *changing) opening() (*hostTuner, tuner.Now, error) {
 
 // find returns the transaction that is meant: by the start of its id, or without
 // one the only one that is open.
-func find(t *hostTuner, id string) (*tuner.Transaction, error) {
+func find(ctx context.Context, t *hostTuner, id string) (*tuner.Transaction, error) {
 	if id != "" {
 		tx, err := t.Find(id)
 		if err == nil {
@@ -78,7 +79,7 @@ func find(t *hostTuner, id string) (*tuner.Transaction, error) {
 		}
 		return tx, err
 	}
-	all, err := history(t)
+	all, err := history(ctx, t)
 	for _, tx := range all {
 		if tx.State.Open() { // there is only one
 			return tx, nil
@@ -92,8 +93,8 @@ func find(t *hostTuner, id string) (*tuner.Transaction, error) {
 
 // history returns the transactions of the journal, the newest first, for people:
 // nothing in them can act on a terminal.
-func history(t *hostTuner) ([]*tuner.Transaction, error) {
-	all, err := t.History()
+func history(ctx context.Context, t *hostTuner) ([]*tuner.Transaction, error) {
+	all, err := t.History(ctx)
 	for _, tx := range all {
 		makePrintable(tx)
 	}

@@ -88,7 +88,7 @@ func (o *decideOptions) run(ctx context.Context, do decide) error {
 	if err != nil {
 		return err
 	}
-	tx, err := find(t, o.ID)
+	tx, err := find(ctx, t, o.ID)
 	if err != nil {
 		return err
 	}

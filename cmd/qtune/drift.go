@@ -70,7 +70,7 @@ func (o *driftOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	confirmed, err := anyConfirmed(t, now)
+	confirmed, err := anyConfirmed(ctx, t, now)
 	if err != nil {
 		return err
 	}
@@ -86,8 +86,8 @@ func (o *driftOptions) run(ctx context.Context) error {
 }
 
 // anyConfirmed reports whether there is something that could have drifted.
-func anyConfirmed(t *hostTuner, now tuner.Now) (bool, error) {
-	all, err := history(t)
+func anyConfirmed(ctx context.Context, t *hostTuner, now tuner.Now) (bool, error) {
+	all, err := history(ctx, t)
 	return slices.ContainsFunc(all, func(tx *tuner.Transaction) bool {
 		return tx.State == tuner.Confirmed && tx.BootID == now.BootID
 	}), err

@@ -106,7 +106,7 @@ func (o *explainOptions) explainTransaction(ctx context.Context, id string) erro
 	if err != nil {
 		return err
 	}
-	tx, err := find(t, id)
+	tx, err := find(ctx, t, id)
 	if err != nil {
 		return err
 	}

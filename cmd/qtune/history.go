@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -36,7 +37,7 @@ rollback or recover. explain TX says all of one.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Out = cmd.OutOrStdout()
-			return o.run()
+			return o.run(cmd.Context())
 		},
 	}
 	o.bind(cmd.Flags())
@@ -44,12 +45,12 @@ rollback or recover. explain TX says all of one.`,
 	return cmd
 }
 
-func (o *historyOptions) run() error {
+func (o *historyOptions) run(ctx context.Context) error {
 	t, now, err := o.opening()
 	if err != nil {
 		return err
 	}
-	all, unread := history(t)
+	all, unread := history(ctx, t)
 	if all == nil && unread != nil {
 		return unread
 	}

@@ -75,7 +75,7 @@ func (t *trial) stay(ctx context.Context) error {
 			}
 			return t.undo(ctx, byInterrupted)
 		case <-tick.C:
-			over, err := t.over()
+			over, err := t.over(ctx)
 			switch {
 			case err != nil:
 				fmt.Fprintln(t.asked.w)
@@ -95,8 +95,8 @@ func (t *trial) stay(ctx context.Context) error {
 }
 
 // over reports whether the deadline has passed, and notes what others decided.
-func (t *trial) over() (bool, error) {
-	tx, err := find(t.tuner, t.tx.ID)
+func (t *trial) over(ctx context.Context) (bool, error) {
+	tx, err := find(ctx, t.tuner, t.tx.ID)
 	if err != nil {
 		return false, err
 	}

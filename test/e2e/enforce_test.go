@@ -69,7 +69,7 @@ func TestEnforce(t *testing.T) {
 		t.Errorf("on trial somaxconn is %d and the limit %d, want %d or more", somaxconn, limit, customers)
 	}
 	remote := tuner.NewRemote(e.root() + tuner.ServerSocket)
-	history, err := remote.History()
+	history, err := remote.History(t.Context())
 	if err != nil || len(history) != 1 || history[0].Actor.Comm != tuner.AgentActor || history[0].State != tuner.Applied {
 		t.Errorf("the journal of the tuner is %+v, %v; want one transaction of the agent, on trial", history, err)
 	}
@@ -85,7 +85,7 @@ func TestEnforce(t *testing.T) {
 	s.unchanged("while the agent is alone")
 	e.docker("start", half)
 	tried := func() bool {
-		history, err = remote.History()
+		history, err = remote.History(t.Context())
 		return err == nil && len(history) == 2 && history[0].State == tuner.Applied
 	}
 	if !lab.Within(patience, tried) || history[1].State != tuner.RolledBack {
@@ -160,7 +160,7 @@ func TestTunerCapabilities(t *testing.T) {
 	ask := func(t *testing.T, without string) (half string, tx *tuner.Transaction, err error) {
 		t.Helper()
 		half = e.docker(privileged.run(without)...)
-		lab.Wait(t, "the tuner to serve", func() bool { _, err := remote.History(); return err == nil })
+		lab.Wait(t, "the tuner to serve", func() bool { _, err := remote.History(t.Context()); return err == nil })
 		tx, err = remote.Apply(t.Context(), tuner.Now{}, plan, tuner.ApplyOptions{Trial: time.Minute, Why: "a test"})
 		return half, tx, err
 	}

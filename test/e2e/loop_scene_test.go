@@ -151,7 +151,7 @@ func enforceBy(t *testing.T, by func(*host.Live, *tuner.Tuner, policy.Policy) ag
 // history returns the transactions, the newest first.
 func (e *enforcing) history() []*tuner.Transaction {
 	e.t.Helper()
-	all, err := e.journal.History()
+	all, err := e.journal.History(e.t.Context())
 	if err != nil {
 		e.t.Fatal(err)
 	}
