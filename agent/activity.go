@@ -58,13 +58,13 @@ func (a *activity) rest() {
 }
 
 // together is how much all activities may take of a CPU, by the share of each. With
-// what serving costs that is at most two shares.
-const together = 1.5
+// what serving and Go's own work cost that is at most two shares.
+const together = 1.25
 
 // A budget is what activities may take of a CPU together. When they would take
 // more, all are done less often by the same factor.
 type budget struct {
-	share float64 // of a CPU: 0.015
+	share float64 // of a CPU: 0.0125
 
 	mu    sync.Mutex // guards loads
 	loads map[*activity]float64

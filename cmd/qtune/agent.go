@@ -99,7 +99,7 @@ again.`,
 	f.StringVar(&o.Socket, "socket", agentSocket, "unix socket for inspect and top of this host; empty for none")
 	f.DurationVar(&o.Step, "step", agent.DefaultStep, "time between two looks at counters and findings; listeners are looked for every 3, sysctls every 6, the window is 120 of them")
 	f.IntVar(&o.MaxSampleHz, "max-sample-hz", 100, "how often in a second a queue that fills is looked at, at most")
-	f.Float64Var(&o.CPUBudget, "cpu-budget", 1, "per cent of a CPU that each activity may take; all together one and a half times as much")
+	f.Float64Var(&o.CPUBudget, "cpu-budget", 1, "per cent of a CPU that each activity may take; all together one and a quarter")
 	f.DurationVar(&o.PeakWindow, "peak-window", time.Minute, "over which the peak of a queue is kept")
 	f.StringVar(&o.Syn, "syn", "auto", "count SYN queues: auto (where counters ask for it), all or never")
 	f.StringVar((*string)(&o.Exporter.Series), "series", string(exporter.SeriesAll), "all, or active: of listeners with loss, a queue over a quarter full or a finding within the last hour")

@@ -35,9 +35,9 @@ type agentBars struct {
 	scrape       time.Duration
 }
 
-// How long an agent is measured.
+// How long an agent is measured: its steps may be 20 s apart.
 const (
-	steady      = time.Minute
+	steady      = 4 * time.Minute
 	scrapeEvery = 15 * time.Second
 	scrapes     = 20
 )
