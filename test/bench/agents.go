@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -132,7 +133,7 @@ func (l *lab) scrapeCost(d *daemon.Daemon, path string) (time.Duration, error) {
 			return 0, err
 		}
 		took = append(took, after-before)
-		if err := l.wait(gap); err != nil {
+		if err := wait(l.ctx, gap); err != nil {
 			return 0, err
 		}
 	}
@@ -151,7 +152,7 @@ func (l *lab) steadyCost(d *daemon.Daemon) (percent float64, err error) {
 		return 0, err
 	}
 	for range int(span / every) {
-		if err := l.wait(every); err != nil {
+		if err := wait(l.ctx, every); err != nil {
 			return 0, err
 		}
 		if _, err := d.Get(l.ctx, "/metrics"); err != nil {
@@ -162,13 +163,13 @@ func (l *lab) steadyCost(d *daemon.Daemon) (percent float64, err error) {
 	return 100 * (after - before).Seconds() / time.Since(begin).Seconds(), err
 }
 
-// wait waits, unless the bench is to end.
-func (l *lab) wait(d time.Duration) error {
+// wait waits, unless ctx ends before.
+func wait(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
-	case <-l.ctx.Done():
-		return l.ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
 	case <-t.C:
 		return nil
 	}

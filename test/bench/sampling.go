@@ -109,8 +109,8 @@ func (l *lab) sampling(listeners, hz int, percentBar, bar float64) ([]row, error
 	}, nil
 }
 
-// sample runs the sampler until it has looked so often at all listeners, and
-// returns the CPU that this process took.
+// sample lets the sampler look at all listeners for so long, and returns the CPU that
+// this process took for the looks of that time.
 func (l *lab) sample(sampler *agent.Sampler, listeners, hz, seconds int) (took time.Duration, err error) {
 	ctx, cancel := context.WithCancel(l.ctx)
 	defer cancel()
@@ -130,12 +130,12 @@ func (l *lab) sample(sampler *agent.Sampler, listeners, hz, seconds int) (took t
 		if d.Watched == listeners {
 			break
 		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+		if err := wait(ctx, 100*time.Millisecond); err != nil {
 			return 0, err
 		}
 	}
 	begin, from := ownCPU(), ticksOf(sampler)
-	if err := sleep(ctx, time.Duration(seconds)*time.Second); err != nil { // asking it meanwhile would cost CPU
+	if err := wait(ctx, time.Duration(seconds)*time.Second); err != nil { // asking it meanwhile would cost CPU
 		return 0, err
 	}
 	took, ticks := ownCPU()-begin, ticksOf(sampler)-from
@@ -143,16 +143,6 @@ func (l *lab) sample(sampler *agent.Sampler, listeners, hz, seconds int) (took t
 		return 0, errors.New("the sampler made no tick")
 	}
 	return took * time.Duration(hz*seconds) / time.Duration(ticks), nil
-}
-
-// sleep waits so long, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }
 
 func ticksOf(s *agent.Sampler) uint64 {

@@ -62,11 +62,16 @@ func (w *town) limit() uint32 {
 // busy has the load happen again and again until the test ends.
 func (w *town) busy(period time.Duration, load func()) {
 	w.load.Store(&load)
+	again(w.t, w.ns, period, func() { (*w.load.Load())() })
+}
+
+// again does something in a namespace once in a period until the test ends.
+func again(t *testing.T, ns *lab.Namespace, period time.Duration, do func()) {
 	stop, gone := make(chan struct{}), make(chan struct{})
-	w.t.Cleanup(func() { close(stop); <-gone })
+	t.Cleanup(func() { close(stop); <-gone })
 	go func() {
 		defer close(gone)
-		w.ns.Do(func() {
+		ns.Do(func() {
 			tick := time.NewTicker(period)
 			defer tick.Stop()
 			for {
@@ -74,7 +79,7 @@ func (w *town) busy(period time.Duration, load func()) {
 				case <-stop:
 					return
 				case <-tick.C:
-					(*w.load.Load())()
+					do()
 				}
 			}
 		})

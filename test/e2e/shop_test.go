@@ -66,24 +66,8 @@ func (e *engine) openShop() *shop {
 
 // busy has customers come in bursts until the test ends.
 func (s *shop) busy() {
-	stop, gone := make(chan struct{}), make(chan struct{})
 	clients := lab.NewClients(s.e.t, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port), 1000)
-	s.e.t.Cleanup(func() { close(stop); <-gone }) // before the clients leave
-	go func() {
-		defer close(gone)
-		s.ns.Do(func() {
-			tick := time.NewTicker(250 * time.Millisecond)
-			defer tick.Stop()
-			for {
-				select {
-				case <-stop:
-					return
-				case <-tick.C:
-					clients.Come(customers)
-				}
-			}
-		})
-	}()
+	again(s.e.t, s.ns, 250*time.Millisecond, func() { clients.Come(customers) }) // ends before the clients leave
 }
 
 // has asks the kernel.
