@@ -5,8 +5,8 @@
 package agent
 
 import (
+	"cmp"
 	"context"
-	"errors"
 
 	"github.com/qtune/qtune/tuner"
 )
@@ -35,7 +35,7 @@ func (e *enforcer) takeOver(ctx context.Context, now tuner.Now) error {
 		}
 	}
 	e.loop.memory.recall(now, journal)
-	return errors.Join(err, historyErr)
+	return cmp.Or(err, historyErr) // the next look reads it again, and tells
 }
 
 // abandon rolls a trial back that nobody can judge.

@@ -31,11 +31,16 @@ func (t *troubles) tell(what string, err error) {
 	}
 }
 
-// shown returns all that are not over.
+// shown returns all that are not over, those of one cause together.
 func (t *troubles) shown() []inspection.Trouble {
 	all := []inspection.Trouble{}
 	for _, what := range slices.Sorted(maps.Keys(t.told)) {
-		all = append(all, inspection.Trouble{What: what, Error: t.told[what]})
+		same := slices.IndexFunc(all, func(s inspection.Trouble) bool { return s.Error == t.told[what] })
+		if same < 0 {
+			all = append(all, inspection.Trouble{What: what, Error: t.told[what]})
+		} else {
+			all[same].What += ", " + what
+		}
 	}
 	return all
 }

@@ -24,6 +24,10 @@ func TestTroubles(t *testing.T) {
 	if shown := tr.shown(); len(shown) != 1 || shown[0].What != "read" || shown[0].Error != "EOF" {
 		t.Errorf("shown: %v, want that it cannot read", shown)
 	}
+	tr.told["write"], tr.told["go home"] = "EOF", "no way"
+	if shown := tr.shown(); len(shown) != 2 || shown[0].What != "go home" || shown[1].What != "read, write" {
+		t.Errorf("shown: %v, want what has one cause together", shown)
+	}
 	var got []string
 	for line := range strings.Lines(said.String()) {
 		_, line, _ = strings.Cut(line, "level=")

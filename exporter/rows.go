@@ -149,7 +149,7 @@ var tuningRows = []tuningRow{
 		func(t *inspection.Tuning) []labelled { return []labelled{{nil, truth(t.Mode == "enforce")}} },
 	},
 	{
-		Metric{"qtune_tuner_troubles", gauge, nil, "Things the agent needs in order to change anything and cannot do now, such as asking the tuner; it tries again."},
+		Metric{"qtune_tuner_troubles", gauge, nil, "Causes for which the agent cannot do now what it needs in order to change anything, such as a tuner that is away; it tries again."},
 		func(t *inspection.Tuning) []labelled { return []labelled{{nil, float64(len(t.Troubles))}} },
 	},
 }
